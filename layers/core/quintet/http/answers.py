@@ -1,0 +1,53 @@
+"""Answers in the shapes that the documents share: JSON, the kyros envelope, and a failure in its path's dialect."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from quintet.errors import Failure
+from quintet.http.exchange import Exchange
+from quintet.store.clock import iso
+
+
+class Json(Response):
+    """Compact UTF-8 JSON. NaN and infinity are not JSON: they raise ValueError here instead of breaking the reader."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def envelope(
+    exchange: Exchange,
+    data: Any,
+    message: str = "OK",
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Json:
+    """kyros.md's standard answer."""
+    return Json(
+        {
+            "success": True,
+            "data": data,
+            "message": message,
+            "timestamp": iso(exchange.at),
+            "request_id": exchange.request_id,
+        },
+        status_code=status,
+        headers=headers,
+    )
+
+
+def refusal(exchange: Exchange, failure: Failure) -> Json:
+    """The one place where a failure becomes an answer."""
+    exchange.failure = failure
+    dialect = exchange.dialect
+    return Json(
+        dialect.body(failure, exchange.at, exchange.request_id),
+        status_code=dialect.status(failure),
+        headers=dialect.headers(failure),
+    )

@@ -1,0 +1,98 @@
+"""The app factory: FastAPI for one function's routes inside the frame that all functions share."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pydantic
+
+# FastAPI's own OpenAPI models are built at import and never used here: building them on first use saves init time.
+pydantic.BaseModel.model_config["defer_build"] = True
+
+from fastapi import APIRouter, FastAPI, Request  # noqa: E402
+from fastapi.exceptions import RequestValidationError  # noqa: E402
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware  # noqa: E402
+from starlette.exceptions import HTTPException  # noqa: E402
+from starlette.middleware.exceptions import ExceptionMiddleware  # noqa: E402
+from starlette.types import ASGIApp  # noqa: E402
+
+from quintet.errors import Failure, Kind  # noqa: E402
+from quintet.http.answers import refusal  # noqa: E402
+from quintet.http.edge import Edge  # noqa: E402
+from quintet.http.exchange import Exchange, Gate, Recorder, exchange_of  # noqa: E402
+from quintet.store.clock import Clock, SystemClock  # noqa: E402
+
+
+def create_app(
+    group: str,
+    routers: Iterable[APIRouter],
+    *,
+    gate: Gate,
+    recorder: Recorder,
+    clock: Clock | None = None,
+) -> Edge:
+    app = _Routes(
+        title=f"quintet {group}",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=dict.fromkeys((Failure, HTTPException, RequestValidationError), _refuse),
+    )
+    for router in routers:
+        app.include_router(router)
+    return Edge(app, group, gate, recorder, clock or SystemClock())
+
+
+class _Routes(FastAPI):
+    """FastAPI without its outer middlewares: the edge answers what its routes do not handle, and bounds the body."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=self.exception_handlers)
+
+
+def exchange(request: Request) -> Exchange:
+    return exchange_of(request)
+
+
+async def _refuse(request: Request, error: Exception) -> Any:
+    return refusal(exchange_of(request), as_failure(error))
+
+
+def as_failure(error: Exception) -> Failure:
+    """What a framework's exception means in our words."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _validation(error)
+    if isinstance(error, HTTPException):
+        headers = dict(error.headers or {})
+        if error.status_code == 404:
+            return Failure(Kind.NOT_FOUND, "There is nothing at this path")
+        if error.status_code == 405:
+            return Failure(Kind.METHOD_NOT_ALLOWED, "This method is not allowed here", headers=headers)
+        if isinstance(error.__cause__, Failure):
+            return error.__cause__  # raised while the framework was reading the body
+        if isinstance(error.__cause__, RecursionError):
+            return Failure(Kind.MALFORMED, "The request body is nested too deeply")
+        if error.status_code == 400:
+            return Failure(Kind.MALFORMED, "The request body could not be read: it must be JSON in UTF-8")
+    return Failure(Kind.INTERNAL, "Internal server error")
+
+
+def _validation(error: RequestValidationError) -> Failure:
+    """Names the first field that is wrong, by its path; never echoes the value, which may be a secret."""
+    problems = error.errors()
+    first = problems[0] if problems else {"type": "unknown", "loc": (), "msg": "Invalid request"}
+    if first["type"] == "json_invalid":
+        return Failure(
+            Kind.MALFORMED, "The request body is not valid JSON", details={"field": "body", "issue": "not valid JSON"}
+        )
+    place = [str(part) for part in first["loc"]]
+    field = ".".join(place[1:] if len(place) > 1 and place[0] in {"body", "query", "path", "header"} else place)
+    if first["type"] == "missing":
+        issue = "Field required"
+    elif first["type"] in {"literal_error", "enum"}:
+        issue = "Must be one of: " + str(first.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
+    else:
+        issue = str(first["msg"])
+    return Failure(Kind.INVALID, f"{field}: {issue}" if field else issue, details={"field": field, "issue": issue})

@@ -1,0 +1,94 @@
+"""The only reader of the environment: what a function was told by template.yaml, typed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every field is the environment variable of the same name in capitals; `make run NAME=value` sets any of them.
+
+    Fields kept out of the repr are secrets. A deployed stack leaves them empty: `store.secrets` then asks Secrets Manager.
+    """
+
+    # Where we are
+    stage: str = "local"
+    version: str = "1.0.0"
+    table_prefix: str = "quintet-"
+    aws_region: str = "us-east-1"
+    aws_endpoint_url: str = ""
+    aws_lambda_function_name: str = ""
+    public_url: str = ""  # where callers reach us; redirect URIs and webhook links are built from it
+    signing_secret_id: str = ""  # Secrets Manager: what the stack generated for itself
+    integrations_secret_id: str = ""  # Secrets Manager: what the owner filled in (OAuth clients, Slack, VAPI, vendors)
+
+    # Who may call
+    open_access: bool = False  # tron.md's paths and POST /auth/token without credentials: the local default only
+    static_token: str = field(default="", repr=False)
+    jwt_enabled: bool = True
+    jwt_algorithm: str = "HS256"
+    jwt_secret: str = field(default="", repr=False)  # the shared secret, or the PEM private key with RS256
+    jwt_public_key: str = ""  # PEM, RS256 only
+    jwt_issuer: str = "cyborg-api"
+    jwt_audience: str = "cyborg-clients"
+    jwt_expiry_minutes: int = 60
+
+    # How often; requests per window, 0 = no limit
+    rate_limit_auth: int = 5  # a minute
+    rate_limit_policy: int = 100  # a minute
+    rate_limit_ask: int = 1000  # a minute
+    rate_limit_webhooks: int = 100  # a minute
+    rate_limit_task_creation: int = 100  # an hour
+    rate_limit_model_selection: int = 200  # an hour
+    rate_limit_monitoring: int = 1000  # an hour
+    rate_limit_default: int = 1000  # an hour, whatever else kyros.md documents
+
+    # What we tell of ourselves
+    log_level: str = "INFO"
+    metrics: bool = False  # CloudWatch metrics (EMF); on in a deployed stack
+    tracing: bool = False  # X-Ray; on in a deployed stack
+    request_log_days: int = 90
+    event_log_days: int = 30
+
+    @property
+    def on_lambda(self) -> bool:
+        return bool(self.aws_lambda_function_name)
+
+    def table(self, name: str) -> str:
+        return self.table_prefix + name
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Settings":
+        """Raises ValueError that names the variable, never its value: it may be a secret in the wrong place."""
+        given: dict[str, Any] = {}
+        for each in fields(cls):
+            name = each.name.upper()
+            text = environ.get(name)
+            if text is not None and text != "":
+                given[each.name] = _parse(name, text, type(each.default))
+        return cls(**given)
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        return frozenset(each.name.upper() for each in fields(cls))
+
+
+def _parse(name: str, text: str, wanted: type) -> str | int | float | bool:
+    try:
+        if wanted is bool:
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+        if wanted is int:
+            return int(text)
+        if wanted is float:
+            return float(text)
+    except (KeyError, ValueError):
+        raise ValueError(f"setting {name} is not a valid {wanted.__name__}") from None
+    return text
+
+
+@cache
+def settings() -> Settings:
+    return Settings.read(os.environ)

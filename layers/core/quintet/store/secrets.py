@@ -1,0 +1,40 @@
+"""Secrets by name: from the environment where one is given, else from Secrets Manager, kept for five minutes."""
+
+import json
+import time
+from functools import cache
+from typing import Any
+
+from quintet.settings import settings
+
+_KEEP_SECONDS = 300.0
+_kept: dict[str, tuple[float, dict[str, str]]] = {}
+
+
+def secret(name: str) -> str:
+    """`name` is a field of the settings. Empty when nobody has given one: the caller decides what that means."""
+    given: str = getattr(settings(), name)
+    if given:
+        return given
+    for store in (settings().signing_secret_id, settings().integrations_secret_id):
+        found = _read(store).get(name, "") if store else ""
+        if found:
+            return found
+    return ""
+
+
+def _read(store: str) -> dict[str, str]:
+    until, values = _kept.get(store, (0.0, {}))
+    if time.monotonic() < until:
+        return values
+    text = _client().get_secret_value(SecretId=store)["SecretString"]
+    values = {key: str(value) for key, value in json.loads(text).items()}
+    _kept[store] = (time.monotonic() + _KEEP_SECONDS, values)
+    return values
+
+
+@cache
+def _client() -> Any:
+    import botocore.session  # noqa: PLC0415 - most requests never need it
+
+    return botocore.session.get_session().create_client("secretsmanager", region_name=settings().aws_region)
