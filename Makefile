@@ -1,0 +1,73 @@
+# Everything a person or a machine does with Quintet. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+PORT ?= 8000
+VENV ?= .venv
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(VENV)/bin/python
+export PYTHONPATH := layers/core:functions:.
+# A file left over from another machine's shell must not slow every start down.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help
+help: ## List what make can do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+# ---- environments: hashed locks, nothing outside the checkout
+
+.tools/bin/uv:
+	@echo "setting up uv in .tools"
+	@$(PYTHON) -m venv .tools 2>/dev/null && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv \
+	  || { rm -rf .tools; $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools/uv uv \
+	  && mkdir -p .tools/bin && ln -sf ../uv/bin/uv .tools/bin/uv; }
+
+$(VENV)/bin/python: | $(filter .tools/%,$(UV))
+	@echo "creating $(VENV)"
+	@$(UV) venv --quiet --python "$(PYTHON)" $(VENV)
+
+$(VENV)/.local: requirements/local.txt | $(VENV)/bin/python
+	@echo "installing what 'make run' needs"
+	@$(UV) pip install --quiet --python $(RUN) --require-hashes -r requirements/local.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
+	@echo "installing what the tests and checks need"
+	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements/dev.txt
+	@touch $@ $(VENV)/.local
+
+.PHONY: lock
+lock: | $(filter .tools/%,$(UV)) ## Resolve the dependencies again (pyproject.toml -> hashed locks)
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev --group inference pyproject.toml -o requirements/dev.txt $(LOCK)
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group local --group inference -c requirements/dev.txt pyproject.toml -o requirements/local.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header -c requirements/dev.txt pyproject.toml -o layers/vendor/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group inference -c requirements/dev.txt -o layers/inference/requirements.txt
+
+# ---- work
+
+.PHONY: run
+run: $(VENV)/.local ## Serve everything on http://127.0.0.1:8000 (PORT=, KEEP=1, any setting as NAME=value)
+	@exec $(RUN) -m infra.local.run --port $(PORT)
+
+.PHONY: test
+test: $(VENV)/.dev ## All tests that need no AWS account (T="tests/unit -k name" for some)
+	@$(RUN) -m pytest -q $(T)
+
+.PHONY: check
+check: $(VENV)/.dev ## Format, lint, types, architecture, dead code
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/vulture
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code and mend what can be mended by machine
+	@$(VENV)/bin/ruff check --quiet --fix . || true
+	@$(VENV)/bin/ruff format --quiet .
+
+.PHONY: clean
+clean: ## Remove everything that make has made
+	rm -rf .venv .venv-* .tools .local .aws-sam .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
