@@ -81,8 +81,7 @@ def as_failure(error: Exception) -> Failure:
 
 def _validation(error: RequestValidationError) -> Failure:
     """Names the first field that is wrong, by its path; never echoes the value, which may be a secret."""
-    problems = error.errors()
-    first = problems[0] if problems else {"type": "unknown", "loc": (), "msg": "Invalid request"}
+    first: dict[str, Any] = next(iter(error.errors()), {"type": "unknown", "loc": (), "msg": "Invalid request"})
     if first["type"] == "json_invalid":
         return Failure(
             Kind.MALFORMED, "The request body is not valid JSON", details={"field": "body", "issue": "not valid JSON"}
@@ -92,7 +91,9 @@ def _validation(error: RequestValidationError) -> Failure:
     if first["type"] == "missing":
         issue = "Field required"
     elif first["type"] in {"literal_error", "enum"}:
-        issue = "Must be one of: " + str(first.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
+        issue = "Must be one of: " + str(first.get("ctx", {}).get("expected", "")).replace("'", "").replace(
+            " or ", ", "
+        )
     else:
         issue = str(first["msg"])
     return Failure(Kind.INVALID, f"{field}: {issue}" if field else issue, details={"field": field, "issue": issue})

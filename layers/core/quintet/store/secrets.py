@@ -35,6 +35,6 @@ def _read(store: str) -> dict[str, str]:
 
 @cache
 def _client() -> Any:
-    import botocore.session  # noqa: PLC0415 - most requests never need it
+    import botocore.session
 
     return botocore.session.get_session().create_client("secretsmanager", region_name=settings().aws_region)

@@ -44,7 +44,7 @@ class Table(Model):
 
 
 def _meta_table(model: type[Table]) -> MetaTable:
-    schema: dict[str, Any] = model._get_schema()  # noqa: SLF001
+    schema: Any = model._get_schema()  # noqa: SLF001
     indexes = {
         kind: [
             {"IndexName": index["index_name"], "KeySchema": index["key_schema"]} for index in schema[f"{kind}_indexes"]

@@ -18,12 +18,12 @@ class WireError(Exception):
 
 
 async def call(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`operation` is `UpdateItem`, `request` DynamoDB's own JSON. Transient failures are retried with jitter where that is safe."""
+    """`operation` is `UpdateItem`, `request` DynamoDB's own JSON. Transient failures are retried where that is safe."""
     raise NotImplementedError
 
 
 def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values into DynamoDB's typed JSON: str, int, float (as its shortest decimal), bool, None, bytes, list, dict."""
+    """Plain values into DynamoDB's typed JSON: str, int, float (shortest decimal), bool, None, bytes, list, dict."""
     raise NotImplementedError
 
 
