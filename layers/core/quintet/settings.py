@@ -11,7 +11,7 @@ from typing import Any
 class Settings:
     """Every field is the environment variable of the same name in capitals; `make run NAME=value` sets any of them.
 
-    Fields kept out of the repr are secrets. A deployed stack leaves them empty: `store.secrets` then asks Secrets Manager.
+    Fields kept out of the repr are secrets. A deployed stack leaves them empty: `store.secrets` asks Secrets Manager.
     """
 
     # Where we are

@@ -24,7 +24,7 @@ log = logging.getLogger("quintet.http")
 
 
 class Edge:
-    """An ASGI app around an ASGI app. Pure ASGI, no task of its own: a framework's middleware costs more than a route."""
+    """An ASGI app around an ASGI app, with no task of its own: a framework's middleware costs more than a route."""
 
     def __init__(self, inner: Any, group: str, gate: Gate, recorder: Recorder, clock: Clock) -> None:
         self.inner = inner
@@ -99,7 +99,7 @@ class _Answer:
         try:
             await self._recorder(self._exchange)
         except Exception:
-            # The caller's answer is right even when its record is lost; money is safe, its reservation settles by lease.
+            # The caller's answer is right even so, and the money is safe: its reservation settles by lease.
             log.exception("request record lost", extra={"request_id": self._exchange.request_id})
 
     def _own_headers(self) -> list[tuple[bytes, bytes]]:

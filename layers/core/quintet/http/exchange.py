@@ -1,4 +1,4 @@
-"""One request as everything below the front door sees it: who, when, how long still, and what its record should tell."""
+"""One request as all below the front door see it: who, when, how long still, and what its record should tell."""
 
 import re
 import time

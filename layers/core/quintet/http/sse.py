@@ -50,7 +50,7 @@ class EventStream(Response):
         self._heartbeat = heartbeat
         self._last_sent = 0.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         feed = asyncio.create_task(self._feed(send))
         beat = asyncio.create_task(self._beat(send))

@@ -1,1 +1,1 @@
-"""How we reach out: one HTTP client for vendors, webhooks and the database's fast path, and the guard of its targets."""
+"""How we reach out: one HTTP client for vendors, webhooks and the fast path to tables, and the guard of targets."""

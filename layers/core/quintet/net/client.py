@@ -46,7 +46,10 @@ async def send(
     max_bytes: int = 16 << 20,
     address: str | None = None,
 ) -> Response:
-    """The whole exchange within `timeout` seconds. `address` is the IP to dial: the host's name still goes into TLS and Host."""
+    """The whole exchange within `timeout` seconds.
+
+    `address` is the IP to dial; the host's name still goes into TLS and the Host header.
+    """
     raise NotImplementedError
 
 
@@ -60,5 +63,8 @@ def stream(
     idle: float = 60.0,
     address: str | None = None,
 ) -> AbstractAsyncContextManager[StreamedResponse]:
-    """`timeout` is until the response's headers, `idle` between two pieces of the body. Leaving the block early hangs up."""
+    """`timeout` is until the response's headers, `idle` between two pieces of the body.
+
+    Leaving the block early hangs up.
+    """
     raise NotImplementedError
