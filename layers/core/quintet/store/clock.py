@@ -1,18 +1,22 @@
 """Time as a value that is passed in, so that rules stay pure and tests own it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """Aware, in UTC."""
+        """Aware, in UTC, in whole milliseconds: what is stored comes back equal."""
         ...
 
 
 class SystemClock:
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def iso(moment: datetime) -> str:
@@ -27,4 +31,8 @@ def epoch(moment: datetime) -> int:
 
 
 def millis(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_millis(number: int) -> datetime:
+    return _EPOCH + number * _MILLISECOND

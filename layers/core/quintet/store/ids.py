@@ -1,7 +1,9 @@
 """Ids made by the domain: a readable prefix, then 48 bits of milliseconds and 80 random ones, sortable as text."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
+
+from quintet.store.clock import from_millis, millis
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _LENGTH = 26
@@ -9,7 +11,7 @@ _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 
 
 def new_id(prefix: str, now: datetime) -> str:
-    number = (round(now.timestamp() * 1000) << 80) | secrets.randbits(80)
+    number = (millis(now) << 80) | secrets.randbits(80)
     letters = [_ALPHABET[(number >> shift) & 31] for shift in range((_LENGTH - 1) * 5, -1, -5)]
     return f"{prefix}_{''.join(letters)}"
 
@@ -22,4 +24,4 @@ def made_at(identifier: str) -> datetime:
     number = 0
     for letter in body[:10]:
         number = number << 5 | _VALUES[letter]
-    return datetime.fromtimestamp(number / 1000, UTC)
+    return from_millis(number)

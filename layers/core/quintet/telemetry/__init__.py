@@ -1,0 +1,1 @@
+"""What the system tells of itself: one record a request, logs, metrics and traces."""

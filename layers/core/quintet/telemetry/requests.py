@@ -1,0 +1,84 @@
+"""The request log: one record a request, the source of every later statistic."""
+
+import logging
+import zlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from quintet.http.exchange import Exchange
+from quintet.settings import settings
+from quintet.store import wire
+from quintet.store.clock import epoch, millis
+from quintet.store.ids import made_at
+
+SHARDS = 16
+_UNRECORDED = frozenset({"/health", "/healthz", "/metrics"})  # probes would be most of the log and tell nothing
+
+log = logging.getLogger("quintet.requests")
+
+
+async def record(exchange: Exchange) -> None:
+    """Writes the record once: a second write of the same id is an outcome, not an error."""
+    fields = fields_of(exchange)
+    _tell(exchange, fields)
+    if exchange.path in _UNRECORDED:
+        return
+    try:
+        await wire.call(
+            "PutItem",
+            {
+                "TableName": settings().table("requests"),
+                "Item": wire.to_item(fields),
+                "ConditionExpression": "attribute_not_exists(record_id)",
+            },
+        )
+    except wire.WireError as error:
+        if not error.unmet:
+            raise
+
+
+def fields_of(exchange: Exchange) -> dict[str, Any]:
+    """The record as it is stored; nothing in it quotes the request's body, query or credentials."""
+    failure = exchange.failure
+    fields = {
+        "bucket": bucket_of(exchange.record_id),
+        "record_id": exchange.record_id,
+        "request_id": exchange.request_id,
+        "at": millis(exchange.at),
+        "group": exchange.group,
+        "method": exchange.method,
+        "route": exchange.route,
+        "status": exchange.status,
+        "latency_ms": round(exchange.elapsed_ms(), 3),
+        "principal": exchange.caller.id if exchange.caller else None,
+        "key_id": exchange.caller.key_id if exchange.caller else None,
+        "failure": failure.kind.value if failure else None,
+        "facts": exchange.facts or None,
+        "expires_at": epoch(exchange.at + timedelta(days=settings().request_log_days)),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def bucket_of(record_id: str) -> str:
+    """An hour and a shard, from the id alone: who knows the id finds the record, and no partition is everybody's."""
+    return bucket(made_at(record_id), zlib.crc32(record_id.encode()) % SHARDS)
+
+
+def bucket(hour: datetime, shard: int) -> str:
+    return f"{hour:%Y-%m-%dT%H}#{shard:02d}"
+
+
+def _tell(exchange: Exchange, fields: dict[str, Any]) -> None:
+    log.info(
+        "request",
+        extra={
+            "endpoint": exchange.route,
+            "method": exchange.method,
+            "status": "error" if exchange.status >= 400 else "success",
+            "status_code": exchange.status,
+            "latency_ms": fields["latency_ms"],
+            "request_id": exchange.request_id,
+            "principal": fields.get("principal"),
+            **({"agent_id": exchange.facts["agent_id"]} if "agent_id" in exchange.facts else {}),
+        },
+    )
