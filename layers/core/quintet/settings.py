@@ -92,3 +92,12 @@ def _parse(name: str, text: str, wanted: type) -> str | int | float | bool:
 @cache
 def settings() -> Settings:
     return Settings.read(os.environ)
+
+
+def aws_keys() -> tuple[str, str, str] | None:
+    """Key id, secret and session token, where the platform puts them into the environment.
+
+    No field of the settings: what is one is handed on to functions and shown to people.
+    """
+    key_id, secret = os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", "")
+    return (key_id, secret, os.environ.get("AWS_SESSION_TOKEN", "")) if key_id and secret else None

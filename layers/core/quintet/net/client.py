@@ -110,6 +110,11 @@ async def stream(
         call.end()
 
 
+def host_of(url: str) -> str:
+    """The Host header that a call to this URL carries: a signature covers it."""
+    return _parse(url)[1]
+
+
 def close_all() -> None:
     """Hangs up every kept connection: a snapshot of this process must not hold any."""
     for loop, pool in list(_pools.items()):
