@@ -38,6 +38,9 @@ _UNTOUCHED = frozenset(
 _CONTENTION = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Reason(NamedTuple):
     """Why one part of a transaction stopped it: `None` where it did not, `ConditionalCheckFailed`, ..."""
 
@@ -84,7 +87,7 @@ async def call(
     watch = _watching.get()
     if watch is not None and watch.capacity:
         request = {**request, "ReturnConsumedCapacity": "TOTAL"}
-    body = json.dumps(request, separators=(",", ":")).encode()
+    body = _encode(request).encode()
     now = asyncio.get_running_loop().time
     deadline = now() + timeout
     pause = _FIRST_PAUSE
