@@ -1,0 +1,28 @@
+"""What watches the system, and the refusal of every path that no other function serves."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from quintet.http.answers import Json
+from quintet.http.app import create_app, exchange
+from quintet.http.exchange import Exchange
+from quintet.settings import settings
+from quintet.store.clock import iso
+from quintet.telemetry.lambdas import serve
+from quintet.telemetry.requests import record
+
+router = APIRouter()
+
+
+@router.api_route("/health", methods=["GET", "HEAD"])
+async def health(asked: Annotated[Exchange, Depends(exchange)]) -> Json:
+    return Json({"status": "healthy", "version": settings().version, "timestamp": iso(asked.at)})
+
+
+async def open_gate(_exchange: Exchange) -> None:
+    """Nobody is turned away: what is served here is public, and a path that does not exist needs no key."""
+
+
+app = create_app("operations", [router], gate=open_gate, recorder=record)
+handler = serve(app)

@@ -1,0 +1,175 @@
+"""The front door on a laptop: template.yaml's routes over the very apps that Lambda serves, and the WebSocket API.
+
+`run.py` starts this as `python -m infra.local.front` with listening sockets to serve on. A new front takes over from an
+old one on the same sockets, so that edited code is live without a gap.
+"""
+
+import asyncio
+import hmac
+import importlib
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import uvicorn
+
+from infra.local.children import at_end_of_input, private_stdout
+from infra.local.sockets import CONNECTIONS, MAX_MESSAGE, Receive, Scope, Send, Sockets
+from infra.local.template import ANY, Function, Route, Template
+
+THREADS = 64
+GRACE_SECONDS = 2
+_PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
+
+
+class Routes:
+    """API Gateway's choice: the most specific resource, segment by segment: a word before {name} before {name+}.
+
+    The resource is chosen by its path alone; a method that it does not have is refused, not looked for elsewhere.
+    """
+
+    def __init__(self, routes: Iterable[tuple[Route, Any]]) -> None:
+        by_path: dict[str, dict[str, Any]] = {}
+        for route, app in routes:
+            by_path.setdefault(route.path, {})[route.method] = app
+        self._resources = [(_pattern(path), by_path[path]) for path in sorted(by_path, key=_precedence)]
+
+    def find(self, method: str, path: str) -> Any | None:
+        trimmed = path.rstrip("/") or "/"
+        for pattern, methods in self._resources:
+            if pattern.fullmatch(trimmed):
+                return methods.get(method) or methods.get(ANY)
+        return None
+
+
+def _precedence(path: str) -> list[tuple[int, str]]:
+    """Sorts before what is less specific; the text only makes the order total."""
+    ranks = []
+    for segment in path.strip("/").split("/"):
+        parameter = _PARAMETER.fullmatch(segment)
+        ranks.append((0, segment) if parameter is None else (2 if parameter[2] else 1, segment))
+    return ranks
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    pieces = _PARAMETER.split(path)
+    text = re.escape(pieces[0])
+    for greedy, literal in zip(pieces[2::3], pieces[3::3], strict=True):
+        text += (".+" if greedy else "[^/]+") + re.escape(literal)
+    return re.compile(text, re.DOTALL)
+
+
+class Front:
+    """One ASGI app. `key` is the secret first segment of the path under which functions reach open WebSockets."""
+
+    def __init__(self, routes: Routes, sockets: Sockets | None, key: str) -> None:
+        self._routes = routes
+        self._sockets = sockets
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self._sockets is not None:
+            await self._sockets.serve(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+        elif self._sockets is not None and self._for_functions(scope):
+            await self._sockets.manage(scope["method"], scope["path"], receive, send)
+        else:
+            app = self._routes.find(scope["method"], scope["path"])
+            await (app or _nowhere)(_merged(scope), receive, send)
+
+    def _for_functions(self, scope: Scope) -> bool:
+        key, _, rest = scope["path"][1:].partition("/")
+        return (
+            rest.startswith(f"{CONNECTIONS}/")
+            and hmac.compare_digest(key.encode(), self._key.encode())
+            and all(name != b"origin" for name, _ in scope["headers"])
+        )
+
+
+def _merged(scope: Scope) -> Scope:
+    """A header that was sent twice arrives as one, as it does through API Gateway."""
+    merged: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        merged[name] = merged[name] + b", " + value if name in merged else value
+    if len(merged) == len(scope["headers"]):
+        return scope
+    return {**scope, "headers": list(merged.items())}
+
+
+async def _nowhere(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """API Gateway's own words for a path or method that the template does not have."""
+    body = b'{"message":"Missing Authentication Token"}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": int(HTTPStatus.FORBIDDEN), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def load(template: Template, code: Path, key: str) -> Front:
+    """Imports every function's module, also those that serve no route: an edit that breaks one is noticed here."""
+    functions = [function for function in template.functions.values() if function.written(code)]
+    modules = {function.id: importlib.import_module(function.module) for function in functions}
+    routes = [(route, modules[function.id].app) for function in functions for route in function.routes]
+    behind: Function | None = template.sockets
+    sockets = None
+    if behind is not None and behind.id in modules:
+        sockets = Sockets(getattr(modules[behind.id], behind.attribute), behind.id)
+    return Front(Routes(routes), sockets, key)
+
+
+def server(front: Front, ready: Callable[[], None]) -> uvicorn.Server:
+    """`ready` is called once connections are accepted."""
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket] | None = None) -> None:
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="work"))
+            await super().startup(sockets)
+            ready()
+
+    return Server(
+        uvicorn.Config(
+            front,
+            loop="asyncio",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+
+
+def main() -> None:
+    replies = private_stdout()
+    told = json.loads(sys.stdin.readline())
+    code = Path(told["code"])
+    sys.path.insert(0, str(code))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    front = load(Template(Path(told["template"])), code, told["key"])
+
+    def ready() -> None:
+        replies.write(json.dumps({"ready": True}) + "\n")
+        replies.flush()
+
+    serving = server(front, ready)
+    at_end_of_input(lambda: setattr(serving, "should_exit", True))
+    serving.run(sockets=[socket(fileno=descriptor) for descriptor in told["listening"]])
+    os._exit(0)  # a handler that still runs in its thread would hold us
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What MiniStack 1.5.33 does otherwise than AWS, mended at run time. Every mend names the text that it replaces and
+refuses to run when that text has changed."""
+
+import hashlib
+import hmac
+import importlib.metadata
+import inspect
+import secrets
+from types import ModuleType
+from typing import Any
+
+VERSION = "1.5.33"
+
+# A worker whose emulator was killed would serve on for nobody.
+_WATCH_PARENT = """
+import os, threading, time
+def _watch_parent(parent=os.getppid()):
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+threading.Thread(target=_watch_parent, daemon=True).start()
+"""
+
+
+class Changed(Exception):  # noqa: N818 - an instruction to the developer who upgrades MiniStack
+    def __init__(self, what: str) -> None:
+        super().__init__(f"MiniStack is not the version that infra/local/patches.py mends ({VERSION}): {what}")
+
+
+def apply() -> None:
+    found = importlib.metadata.version("ministack")
+    if found != VERSION:
+        raise Changed(f"found {found}")
+    from ministack import app
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    _name_exceptions(lambda_runtime, lambda_svc)
+    _end_with_parent(lambda_runtime)
+    _answer_at_once(lambda_runtime)
+    _keep_credentials_secret(lambda_runtime, lambda_svc)
+    # It runs whatever scripts lie in LocalStack's well-known directories of the machine.
+    _replace(app, "_collect_scripts", lambda *_directories: [])
+
+
+def _name_exceptions(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None:
+    """A state machine catches exceptions by name; without this every one is a Runtime.HandlerError."""
+    script = "_PYTHON_WORKER_SCRIPT"
+    _replace(
+        lambda_runtime,
+        script,
+        _edited(
+            script,
+            getattr(lambda_runtime, script),
+            '"error": str(e), "trace"',
+            '"error": str(e), "error_type": type(e).__name__, "trace"',
+        ),
+    )
+    name = "_execute_function_warm"
+    source = _edited(
+        name,
+        inspect.getsource(getattr(lambda_svc, name)),
+        'error_type = "Runtime.HandlerError"',
+        'error_type = result.get("error_type", "Runtime.HandlerError")',
+    )
+    exec(compile(source, lambda_svc.__file__ or name, "exec"), vars(lambda_svc))  # noqa: S102 - our edit of its own source
+
+
+def _end_with_parent(lambda_runtime: ModuleType) -> None:
+    script = "_PYTHON_WORKER_SCRIPT"
+    _replace(lambda_runtime, script, _WATCH_PARENT + getattr(lambda_runtime, script))
+
+
+def _answer_at_once(lambda_runtime: ModuleType) -> None:
+    """It waits 50 ms for log lines of a handler that writes none."""
+    drain = lambda_runtime.Worker._drain_stderr_bounded  # noqa: SLF001
+    if drain.__defaults__ != (0.050, 0.005, 0.250):
+        raise Changed("Worker._drain_stderr_bounded")
+    drain.__defaults__ = (0.002, 0.001, 0.250)
+
+
+def _keep_credentials_secret(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None:
+    """It derives a function's credentials from its name, and so could anybody; ours take a key of this run."""
+    derive = lambda_runtime.execution_credentials
+    key = secrets.token_bytes(32)
+
+    def credentials(config: dict[str, Any]) -> dict[str, str]:
+        from ministack.services import sts
+
+        given: dict[str, str] = derive(config)
+        session = sts._sessions.pop(given["AWS_ACCESS_KEY_ID"])  # noqa: SLF001
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        made = {name: hmac.new(key, given[name].encode(), hashlib.sha256).hexdigest() for name in names}
+        made["AWS_ACCESS_KEY_ID"] = f"ASIA{made['AWS_ACCESS_KEY_ID'][:16].upper()}"
+        sts.register_session(
+            made["AWS_ACCESS_KEY_ID"],
+            session | {"SecretAccessKey": made["AWS_SECRET_ACCESS_KEY"], "SessionToken": made["AWS_SESSION_TOKEN"]},
+        )
+        return made
+
+    for module in (lambda_runtime, lambda_svc):
+        _replace(module, "execution_credentials", credentials)
+
+
+def _edited(name: str, source: str, old: str, new: str) -> str:
+    if source.count(old) != 1:
+        raise Changed(name)
+    return source.replace(old, new)
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    if not hasattr(module, name):
+        raise Changed(f"{module.__name__}.{name}")
+    setattr(module, name, value)
