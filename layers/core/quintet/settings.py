@@ -102,3 +102,33 @@ def aws_keys() -> tuple[str, str, str] | None:
     """
     key_id, secret = os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", "")
     return (key_id, secret, os.environ.get("AWS_SESSION_TOKEN", "")) if key_id and secret else None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What Lambda tells the process itself."""
+
+    runtime_api: str  # host and port of the Runtime API
+    handler: str  # `folder.module.name`
+    snap_start: bool  # this process is about to become a snapshot
+    function_name: str
+    function_version: str
+    memory_mb: str
+    log_group: str
+    log_stream: str
+
+
+def platform() -> Platform:
+    def given(name: str) -> str:
+        return os.environ.get(name, "")
+
+    return Platform(
+        runtime_api=given("AWS_LAMBDA_RUNTIME_API"),
+        handler=given("_HANDLER"),
+        snap_start=given("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
+        function_name=given("AWS_LAMBDA_FUNCTION_NAME"),
+        function_version=given("AWS_LAMBDA_FUNCTION_VERSION"),
+        memory_mb=given("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+        log_group=given("AWS_LAMBDA_LOG_GROUP_NAME"),
+        log_stream=given("AWS_LAMBDA_LOG_STREAM_NAME"),
+    )

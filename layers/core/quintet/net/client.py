@@ -205,8 +205,6 @@ class _Connection(asyncio.Protocol):
         self.lost = True
         self._transport.abort()
 
-    # ---- what the event loop calls
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport

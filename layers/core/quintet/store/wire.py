@@ -3,8 +3,7 @@
 import asyncio
 import json
 import random
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +15,9 @@ from quintet.net.client import NetError
 from quintet.net.sigv4 import sign
 from quintet.settings import settings
 from quintet.store.credentials import credentials
+from quintet.store.items import from_item, to_item
+
+__all__ = ["Call", "NetError", "Reason", "WireError", "call", "from_item", "to_item", "watched"]
 
 _ATTEMPTS = 8
 _ATTEMPT_SECONDS = 2.0
@@ -109,9 +111,6 @@ async def call(
     raise AssertionError("the last attempt returns or raises")
 
 
-# ---- watching, for benchmarks and cost
-
-
 class Call(NamedTuple):
     """One request to DynamoDB, a repeated one counts again. `units` is what it consumed, if that was asked for."""
 
@@ -142,9 +141,6 @@ def watched(*, capacity: bool = False) -> Iterator[list[Call]]:
 def _consumed(answer: Mapping[str, Any]) -> float:
     used = answer.get("ConsumedCapacity", ())
     return float(sum(each["CapacityUnits"] for each in ([used] if isinstance(used, dict) else used)))
-
-
-# ---- one attempt
 
 
 async def _ask(operation: str, body: bytes, repeatable: bool, timeout: float) -> dict[str, Any]:
@@ -195,96 +191,3 @@ def _again(error: WireError | NetError, repeatable: bool) -> bool:
         codes = {reason.code for reason in error.reasons}
         return codes <= _CONTENTION and codes != {"None"}
     return error.code in _UNTOUCHED
-
-
-# ---- items
-
-
-def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values into DynamoDB's typed JSON: str, int, float (shortest decimal), bool, None, bytes, list, dict, set.
-
-    Raises ValueError for what DynamoDB cannot hold, TypeError for what nobody has thought of.
-    """
-    return {name: _typed(value) for name, value in values.items()}
-
-
-def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The reverse of `to_item`. A number without a fraction is an int."""
-    return {name: _plain(value) for name, value in item.items()}
-
-
-def _typed(value: Any) -> dict[str, Any]:
-    write = _WRITERS.get(type(value))
-    if write is None:
-        write = next((writer for kind, writer in _WRITERS.items() if isinstance(value, kind)), None)
-        if write is None:
-            raise TypeError(f"DynamoDB has no type for a {type(value).__name__}")
-    return write(value)
-
-
-def _integer(value: int) -> str:
-    if not -(10**38) < value < 10**38:
-        raise ValueError("DynamoDB's numbers have at most 38 digits")
-    return str(int(value))
-
-
-def _float(value: float) -> str:
-    if value and not 1e-130 <= abs(value) < 1e126:  # NaN too
-        raise ValueError("not a number that DynamoDB can hold")
-    return repr(float(value))
-
-
-def _set(values: set[Any] | frozenset[Any]) -> dict[str, Any]:
-    typed = [_typed(value) for value in values]
-    kinds = {kind for each in typed for kind in each}
-    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
-        raise ValueError("a set in DynamoDB is not empty, and all text, all numbers or all bytes")
-    kind = kinds.pop()
-    return {f"{kind}S": [each[kind] for each in typed]}
-
-
-def _list(values: list[Any] | tuple[Any, ...]) -> dict[str, Any]:
-    return {"L": [_typed(value) for value in values]}
-
-
-# A subclass is written as the first of these that it is: a bool before an int.
-_WRITERS: dict[type, Callable[[Any], dict[str, Any]]] = {
-    str: lambda value: {"S": value},
-    bool: lambda value: {"BOOL": value},
-    int: lambda value: {"N": _integer(value)},
-    float: lambda value: {"N": _float(value)},
-    type(None): lambda _: {"NULL": True},
-    bytes: lambda value: {"B": b64encode(value).decode()},
-    dict: lambda value: {"M": to_item(value)},
-    list: _list,
-    tuple: _list,
-    set: _set,
-    frozenset: _set,
-}
-
-
-def _plain(value: Mapping[str, Any]) -> Any:
-    ((kind, content),) = value.items()
-    return _READERS[kind](content)
-
-
-def _number(text: str) -> int | float:
-    try:
-        return int(text)
-    except ValueError:
-        number = float(text)
-        return int(number) if number.is_integer() else number
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "S": lambda content: content,
-    "N": _number,
-    "BOOL": lambda content: content,
-    "NULL": lambda _: None,
-    "B": b64decode,
-    "M": from_item,
-    "L": lambda content: [_plain(value) for value in content],
-    "SS": set,
-    "NS": lambda content: {_number(value) for value in content},
-    "BS": lambda content: {b64decode(value) for value in content},
-}

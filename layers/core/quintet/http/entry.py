@@ -1,0 +1,43 @@
+"""A function's way in from API Gateway: buffered when AWS's runtime calls it, streamed when ours does."""
+
+import asyncio
+from functools import cache
+from typing import Any
+
+from mangum import Mangum
+from mangum.handlers import APIGateway
+from mangum.types import ASGI, LambdaConfig, Scope
+
+Event = dict[str, Any]
+_MANGUM = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
+
+
+@cache
+def kept_loop() -> asyncio.AbstractEventLoop:
+    """One loop for all invocations of a process: connections that outlive one belong to it."""
+    return asyncio.new_event_loop()
+
+
+class Entry:
+    """What a function's `handler` is: `app` for our runtime, the call for AWS's."""
+
+    def __init__(self, app: ASGI) -> None:
+        self.app = app
+        self._buffered: Mangum | None = None
+
+    def __call__(self, event: Event, context: Any) -> dict[str, Any]:
+        asyncio.set_event_loop(kept_loop())  # Mangum runs the app on the thread's current loop
+        if self._buffered is None:
+            self._buffered = Mangum(self.app, lifespan="off")
+        return self._buffered(event, context)
+
+
+def is_request(event: Event) -> bool:
+    """Whether API Gateway sent it from a REST API."""
+    return isinstance(event, dict) and "httpMethod" in event and "requestContext" in event
+
+
+def request_of(event: Event, context: Any) -> tuple[Scope, bytes]:
+    """The same ASGI scope and body as the buffered way has."""
+    request = APIGateway(event, context, _MANGUM)
+    return request.scope, request.body
