@@ -1,5 +1,6 @@
 """The frame around every app: request ids, size limit, CORS, the gate, and one record per request."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -9,6 +10,7 @@ from quintet.http.exchange import Exchange, Gate, Recorder, open_exchange
 from quintet.store.clock import Clock
 
 MAX_BODY = 1 << 20
+_LAST_WORDS = 1.5  # seconds that a Lambda keeps of its time to refuse and to write the record
 _CORS_HEADERS = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "X-Request-ID, Retry-After",
@@ -39,15 +41,20 @@ class Edge:
             return
         exchange = open_exchange(scope, self.group, self.clock.now())
         answer = _Answer(exchange, send, self.recorder)
+        patience = asyncio.timeout(exchange.patience(_LAST_WORDS))
         try:
             if exchange.method == "OPTIONS" and _wants_cors(exchange.path):
                 await answer.empty(204, _PREFLIGHT_HEADERS)
                 return
-            await self.gate(exchange)
-            await self.inner(scope, _bounded(exchange, receive), answer.send)
+            async with patience:
+                await self.gate(exchange)
+                await self.inner(scope, _bounded(exchange, receive), answer.send)
         except Failure as failure:
             await answer.refuse(scope, receive, failure)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, TimeoutError) and patience.expired():
+                await answer.refuse(scope, receive, Failure(Kind.TIMEOUT, "The request took too long"))
+                return
             # The record and the log tell what happened; the caller learns only that it did.
             log.exception("unhandled failure", extra={"request_id": exchange.request_id, "path": exchange.path})
             await answer.refuse(scope, receive, Failure(Kind.INTERNAL, "Internal server error"))

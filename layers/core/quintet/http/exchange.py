@@ -51,6 +51,16 @@ class Exchange:
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
 
+    def patience(self, kept: float) -> float | None:
+        """Seconds that may be spent if `kept` seconds of the Lambda's time shall be left; less of a life below 15 s.
+
+        None where no clock runs out.
+        """
+        if self.remaining_ms is None:
+            return None
+        left = self.remaining_ms() / 1000
+        return left - kept * min(1.0, left / 15)
+
 
 Gate = Callable[[Exchange], Awaitable[None]]
 """Names the caller and counts the request against its limits. Raises Failure to turn it away."""

@@ -4,14 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from quintet.errors import Failure, Kind
+from quintet.http.exchange import exchange_of
 
 HEARTBEAT_SECONDS = 15.0
+_LAST_WORDS = 3.0  # seconds that a Lambda keeps of its time to end the stream; more than the edge keeps
 _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
 log = logging.getLogger("quintet.http")
@@ -50,20 +52,23 @@ class EventStream(Response):
         self._heartbeat = heartbeat
         self._last_sent = 0.0
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         feed = asyncio.create_task(self._feed(send))
         beat = asyncio.create_task(self._beat(send))
         gone = asyncio.create_task(_disconnected(receive))
+        patience = exchange_of(scope).patience(_LAST_WORDS)
         try:
-            await asyncio.wait({feed, gone}, return_when=asyncio.FIRST_COMPLETED)
+            over, _ = await asyncio.wait({feed, gone}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (feed, beat, gone):
-                task.cancel()  # a feed that is done already keeps its result
-            await asyncio.gather(beat, gone, return_exceptions=True)
-            with suppress(asyncio.CancelledError):
-                await feed
+                task.cancel()
+            await asyncio.gather(feed, beat, gone, return_exceptions=True)
         if not feed.cancelled():
+            feed.result()
+        elif not over:
+            await self._out(send, self._on_error(Failure(Kind.TIMEOUT, "The answer took too long to finish")))
+        if gone not in over:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _feed(self, send: Send) -> None:

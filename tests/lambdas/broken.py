@@ -1,0 +1,3 @@
+"""A function that cannot start."""
+
+raise ValueError("the setting is missing")
