@@ -23,7 +23,7 @@ class ChildFailed(Exception):  # noqa: N818 - an outcome
 
 
 class Child:
-    """`python -m module`, told what to do in one line of JSON and answering with one line when it is ready."""
+    """`python -m module`, told what to do in a line of JSON, answering with lines of JSON."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class Child:
         pass_fds: Sequence[int] = (),
     ) -> None:
         self.module = module
+        self._unread = b""
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
@@ -45,10 +46,7 @@ class Child:
             pass_fds=pass_fds,
             start_new_session=True,  # Ctrl-C is ours to hear: we end our children in order
         )
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it failed at once: `reply` says so
-            self._process.stdin.write(json.dumps(told).encode() + b"\n")
-            self._process.stdin.flush()
+        self.tell(told)
 
     @property
     def pid(self) -> int:
@@ -58,19 +56,27 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def tell(self, what: Mapping[str, Any]) -> None:
+        """A child that has failed is not told: `reply` says so."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(what).encode() + b"\n")
+            self._process.stdin.flush()
+
     def reply(self, seconds: float) -> dict[str, Any]:
         """Raises ChildFailed when it ends, or is silent for so long."""
         assert self._process.stdout is not None
-        line, until = b"", time.monotonic() + seconds
+        until = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
-            while not line.endswith(b"\n"):
+            while b"\n" not in self._unread:
                 if not selector.select(until - time.monotonic()):
                     raise ChildFailed(f"{self.module} was not ready within {seconds:.0f} s")
                 piece = os.read(self._process.stdout.fileno(), 65536)
                 if not piece:
                     raise ChildFailed(f"{self.module} ended with status {self._process.wait()}")
-                line += piece
+                self._unread += piece
+        line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

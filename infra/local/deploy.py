@@ -162,12 +162,18 @@ class Deployment:
             self._wait()
             status = None
         change = self._cloudformation.update_stack if status else self._cloudformation.create_stack
-        change(
-            StackName=self.stack,
-            TemplateURL=url,
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        )
+        try:
+            change(
+                StackName=self.stack,
+                TemplateURL=url,
+                Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            )
+        except ClientError as error:
+            # CloudFormation tells apart by its text alone that there is nothing to do and that it will not do it.
+            if "No updates are to be performed" in str(error):
+                return
+            raise DeployFailed(str(error)) from None
         status = self._wait()
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
             raise DeployFailed(f"the stack is {status}: {'; '.join(self._reasons()) or 'no reason given'}")

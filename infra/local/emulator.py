@@ -1,6 +1,7 @@
 """Starts and stops the emulator, and says how to reach it."""
 
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,13 +87,17 @@ class Emulator:
             "gateway_key": secrets.token_hex(20),
         }
         told = {**keys, "region": region, "data": str(data) if data else None, "log_level": level}
-        # The process removes its directory itself, also when we are no longer there to do it.
-        environment = bare_environment() | {"TMPDIR": tempfile.mkdtemp(prefix="quintet-")}
-        self._child = Child("infra.local.ministack", told, environment=environment, log=log, pass_fds=held)
+        self._scratch = tempfile.mkdtemp(prefix="quintet-")
+        environment = bare_environment() | {"TMPDIR": self._scratch}
         try:
-            port = self._child.reply(READY_SECONDS)["port"]
+            self._child = Child("infra.local.ministack", told, environment=environment, log=log, pass_fds=held)
+            try:
+                port = self._child.reply(READY_SECONDS)["port"]
+            except BaseException:
+                self._child.stop()
+                raise
         except BaseException:
-            self._child.stop()
+            shutil.rmtree(self._scratch, ignore_errors=True)
             raise
         self.endpoint = Endpoint(url=f"http://127.0.0.1:{port}", region=region, **keys)
 
@@ -100,8 +105,13 @@ class Emulator:
     def running(self) -> bool:
         return self._child.running
 
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
     def stop(self) -> None:
         self._child.stop()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,8 @@
 """The front door on a laptop: template.yaml's routes over the very apps that Lambda serves, and the WebSocket API.
 
-`run.py` starts this as `python -m infra.local.front` with listening sockets to serve on. A new front takes over from an
-old one on the same sockets, so that edited code is live without a gap.
+`system.py` starts this as `python -m infra.local.front` with sockets that listen already. It says when the code is
+loaded, serves once it is told to, and says when it no longer takes connections: a new front can so take over from an
+old one, and what connects in between only waits.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from socket import socket
@@ -126,16 +128,23 @@ def load(template: Template, code: Path, key: str) -> Front:
     return Front(Routes(routes), sockets, key)
 
 
-def server(front: Front, ready: Callable[[], None]) -> uvicorn.Server:
-    """`ready` is called once connections are accepted."""
+def server(front: Front, say: Callable[[str], None]) -> uvicorn.Server:
+    """`say` hears "serving" once connections are accepted, and "closed" once they no longer are."""
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket] | None = None) -> None:
             loop = asyncio.get_running_loop()
             loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="work"))
             await super().startup(sockets)
-            ready()
+            say("serving")
 
+        async def shutdown(self, sockets: list[socket] | None = None) -> None:
+            for each in self.servers:
+                each.close()
+            say("closed")
+            await super().shutdown(sockets)
+
+    logging.getLogger("uvicorn.error").addFilter(_worth_telling)
     return Server(
         uvicorn.Config(
             front,
@@ -153,19 +162,31 @@ def server(front: Front, ready: Callable[[], None]) -> uvicorn.Server:
     )
 
 
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """It takes a refused upgrade for one that was forgotten."""
+    return "without completing handshake" not in record.getMessage()
+
+
 def main() -> None:
     replies = private_stdout()
-    told = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:
+        return  # whoever started us was stopped while it did
+    told = json.loads(line)
     code = Path(told["code"])
     sys.path.insert(0, str(code))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     front = load(Template(Path(told["template"])), code, told["key"])
 
-    def ready() -> None:
-        replies.write(json.dumps({"ready": True}) + "\n")
-        replies.flush()
+    def say(state: str) -> None:
+        with suppress(BrokenPipeError):  # whoever started us is gone
+            replies.write(json.dumps({"state": state}) + "\n")
+            replies.flush()
 
-    serving = server(front, ready)
+    say("loaded")
+    if not sys.stdin.readline():
+        return  # dismissed before it began
+    serving = server(front, say)
     at_end_of_input(lambda: setattr(serving, "should_exit", True))
     serving.run(sockets=[socket(fileno=descriptor) for descriptor in told["listening"]])
     os._exit(0)  # a handler that still runs in its thread would hold us

@@ -21,7 +21,10 @@ _STREAM_POSITIONS = "dynamodb_stream_positions"
 
 def main() -> None:
     replies = private_stdout()
-    given = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:
+        return  # whoever started us was stopped while it did
+    given = json.loads(line)
     door = socket.socket()
     door.bind(("127.0.0.1", 0))
     port = door.getsockname()[1]
@@ -31,7 +34,7 @@ def main() -> None:
     try:
         asyncio.run(_serve(given, door, replies))
     finally:
-        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)  # whoever started us may be gone
 
 
 def _environment(given: dict[str, Any], port: int) -> dict[str, str]:

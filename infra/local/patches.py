@@ -34,11 +34,13 @@ def apply() -> None:
     from ministack import app
     from ministack.core import lambda_runtime
     from ministack.services import lambda_svc
+    from ministack.services.cloudformation import provisioners
 
     _name_exceptions(lambda_runtime, lambda_svc)
     _end_with_parent(lambda_runtime)
     _answer_at_once(lambda_runtime)
     _keep_credentials_secret(lambda_runtime, lambda_svc)
+    _keep_attributes(provisioners)
     # It runs whatever scripts lie in LocalStack's well-known directories of the machine.
     _replace(app, "_collect_scripts", lambda *_directories: [])
 
@@ -56,14 +58,12 @@ def _name_exceptions(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None
             '"error": str(e), "error_type": type(e).__name__, "trace"',
         ),
     )
-    name = "_execute_function_warm"
-    source = _edited(
-        name,
-        inspect.getsource(getattr(lambda_svc, name)),
+    _rewrite(
+        lambda_svc,
+        "_execute_function_warm",
         'error_type = "Runtime.HandlerError"',
         'error_type = result.get("error_type", "Runtime.HandlerError")',
     )
-    exec(compile(source, lambda_svc.__file__ or name, "exec"), vars(lambda_svc))  # noqa: S102 - our edit of its own source
 
 
 def _end_with_parent(lambda_runtime: ModuleType) -> None:
@@ -100,6 +100,17 @@ def _keep_credentials_secret(lambda_runtime: ModuleType, lambda_svc: ModuleType)
 
     for module in (lambda_runtime, lambda_svc):
         _replace(module, "execution_credentials", credentials)
+
+
+def _keep_attributes(provisioners: ModuleType) -> None:
+    """An update of a nested stack forgets the attributes of the resources in it that do not change."""
+    arguments = "old_tagged, new_tagged, child_name, child_logical_id"
+    _rewrite(provisioners, "_cfn_nested_stack_deploy", f"{arguments},\n", f'{arguments}, prev.get("Attributes"),\n')
+
+
+def _rewrite(module: ModuleType, name: str, old: str, new: str) -> None:
+    source = _edited(name, inspect.getsource(getattr(module, name)), old, new)
+    exec(compile(source, module.__file__ or name, "exec"), vars(module))  # noqa: S102 - its own source, one line edited
 
 
 def _edited(name: str, source: str, old: str, new: str) -> str:

@@ -139,7 +139,9 @@ class Run:
         try:
             return listen(self._options.port)
         except OSError as error:
-            raise Problem(f"port {self._options.port} cannot be used: {error.strerror}; try PORT=...") from None
+            raise Problem(
+                f"port {self._options.port} cannot be used: {os.strerror(error.errno or 0)}; try PORT=..."
+            ) from None
 
     def _emulator(self, parts: ExitStack, log: Path) -> Emulator:
         lock = parts.enter_context(_held(LOCAL / "data")) if self._options.keep else None
@@ -191,9 +193,8 @@ class Front:
         return self._child.running
 
     def renew(self) -> None:
-        """Raises ChildFailed, and leaves the old one be, when the new one does not start."""
-        old, self._child = self._child, self._system.front()
-        old.stop()
+        """Raises ChildFailed, and leaves the old one be, when the new one does not load."""
+        self._child = self._system.front(self._child)
 
     def stop(self) -> None:
         self._child.stop()
@@ -216,8 +217,8 @@ def _watch(emulator: Emulator | None, system: System, front: Front) -> None:
             front.renew()
             if emulator is not None:
                 system.deployment.renew_code()
-        except (DeployFailed, ChildFailed) as failed:
-            _note(f"{failed}; what ran before runs on, the next edit tries again")
+        except Exception as failed:  # whatever an edit breaks, the next one can mend
+            _note(f"{type(failed).__name__}: {failed}; what ran before runs on, the next edit tries again")
         else:
             _note("serving the new code")
 

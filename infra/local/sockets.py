@@ -52,7 +52,7 @@ class Context:
         self.aws_request_id = secrets.token_hex(16)
         self._until = time.monotonic() + seconds
 
-    def get_remaining_time_inmillis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:
         return max(0, round((self._until - time.monotonic()) * 1000))
 
 

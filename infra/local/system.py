@@ -5,14 +5,16 @@ import importlib.util
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from infra.local.children import ROOT, Child, bare_environment
+from infra.local.children import ROOT, Child, ChildFailed, bare_environment
 from infra.local.deploy import NOT_EMULATED, Deployed, Deployment, Say
 from infra.local.emulator import Endpoint
 from infra.local.packages import Bundle, WorkingTree
 
 READY_SECONDS = 60.0
+CLOSE_SECONDS = 5.0
 # A laptop is not a stack that others can reach: it is open where the documents are, and keeps no metrics or traces.
 SETTINGS: Mapping[str, str] = {
     "OPEN_ACCESS": "true",
@@ -69,8 +71,11 @@ class System:
         told = self.deployed.environment(self.deployment.functions())
         return bare_environment() | told | self.endpoint.environment()
 
-    def front(self) -> Child:
-        """Serves already. Raises ChildFailed; what is wrong stands on the standard error then."""
+    def front(self, before: Child | None = None) -> Child:
+        """Serves already, in place of the one before.
+
+        Raises ChildFailed, and leaves that one be, when the code does not load; why stands on the standard error.
+        """
         descriptors = [each.fileno() for each in self._listening]
         told = {
             "template": str(self.deployment.template().source),
@@ -80,10 +85,18 @@ class System:
         }
         child = Child("infra.local.front", told, environment=self.environment(), pass_fds=descriptors)
         try:
-            child.reply(READY_SECONDS)
+            child.reply(READY_SECONDS)  # loaded
+            if before is not None:
+                before.dismiss()
+                with suppress(ChildFailed):  # it may be gone already
+                    before.reply(CLOSE_SECONDS)  # closed
+            child.tell({"serve": True})
+            child.reply(READY_SECONDS)  # serving
         except BaseException:
             child.stop()
             raise
+        if before is not None:
+            before.stop()
         return child
 
     def seed(self) -> dict[str, str]:

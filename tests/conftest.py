@@ -1,0 +1,101 @@
+"""What every test may ask for.
+
+- `stack` (session): template.yaml deployed into an emulator of this process's own (each pytest-xdist worker has one),
+  ready in a few seconds. `make test-localstack` deploys into LocalStack instead; the tests are the same.
+  `stack.invoke("FanoutFunction", event)` runs a function there in its own role; `stack.request("GET", "/health")` comes
+  in through the emulator's API Gateway. All tests of a session share the tables: write under names of your own.
+- `front` (session): the base URL of the front that `make run` starts, over that stack.
+- `function_environment`: this process sees the environment that the deployed functions were given, so that stores and
+  handlers called here use the stack. `pytest.mark.usefixtures` asks for it for a whole module.
+- `tests/gateway.py` calls a function's handler with the events of API Gateway.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from infra.local.emulator import GATEWAY_HEADER, Emulator, Endpoint
+from infra.local.system import PARAMETERS, System, listen
+from quintet.settings import settings
+from tests import localstack
+
+
+class FunctionFailed(Exception):  # noqa: N818 - an outcome
+    """`type` is the name of the exception that the function raised."""
+
+    def __init__(self, told: Any) -> None:
+        super().__init__(str(told))
+        self.type = told.get("errorType", "") if isinstance(told, dict) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    system: System
+    lambda_: Any
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.system.endpoint
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """By its name in template.yaml. Raises FunctionFailed."""
+        name = self.system.deployed.names[function]
+        answer = self.lambda_.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        told = json.loads(answer["Payload"].read() or b"null")
+        if "FunctionError" in answer:
+            raise FunctionFailed(told)
+        return told
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Through the deployed REST API; the function runs in its own role. `options` are those of `requests`."""
+        base = self.endpoint.gateway(self.system.deployed.outputs["ApiId"], PARAMETERS["Stage"])
+        headers = {GATEWAY_HEADER: self.endpoint.gateway_key, **options.pop("headers", {})}
+        return requests.request(method, base + path, headers=headers, timeout=60, **options)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with ExitStack() as parts:
+        elsewhere = localstack.wanted()
+        if elsewhere:
+            endpoint = parts.enter_context(localstack.endpoint())
+        else:
+            log = parts.enter_context((tmp_path_factory.mktemp("emulator") / "log").open("w"))
+            endpoint = parts.enter_context(Emulator(log=log)).endpoint
+        # The front's port is known before the front is: the functions are told of it.
+        listening = [parts.enter_context(each) for each in listen(0)]
+        system = System(endpoint, listening, elsewhere=elsewhere)
+        system.deploy()
+        yield Stack(system, endpoint.client("lambda"))
+
+
+@pytest.fixture(scope="session")
+def front(stack: Stack) -> Iterator[str]:
+    child = stack.system.front()
+    yield stack.system.url
+    child.stop()
+
+
+@pytest.fixture
+def function_environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [*os.environ]:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name, value in stack.system.environment().items():
+        if name != "PYTHONPATH":
+            monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def repository() -> Path:
+    return Path(__file__).resolve().parents[1]
