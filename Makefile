@@ -2,7 +2,10 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-PYTHON ?= python3
+# The first Python that fits: a machine's `python3` may be older.
+PYTHON ?= $(firstword $(foreach each,python3 python3.13 python3.12 python3.11,$(shell \
+  $(each) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(each))))
+NEED_PYTHON = test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: PYTHON=... names one"; exit 1; }
 PORT ?= 8000
 VENV ?= .venv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -18,12 +21,14 @@ help: ## List what make can do
 # ---- environments: hashed locks, nothing outside the checkout
 
 .tools/bin/uv:
+	@$(NEED_PYTHON)
 	@echo "setting up uv in .tools"
 	@$(PYTHON) -m venv .tools 2>/dev/null && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv \
 	  || { rm -rf .tools; $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools/uv uv \
 	  && mkdir -p .tools/bin && ln -sf ../uv/bin/uv .tools/bin/uv; }
 
 $(VENV)/bin/python: | $(filter .tools/%,$(UV))
+	@$(NEED_PYTHON)
 	@echo "creating $(VENV)"
 	@$(UV) venv --quiet --python "$(PYTHON)" $(VENV)
 
@@ -53,6 +58,11 @@ run: $(VENV)/.local ## Serve everything on http://127.0.0.1:8000 (PORT=, KEEP=1,
 .PHONY: test
 test: $(VENV)/.dev ## All tests that need no AWS account (T="tests/unit -k name" for some)
 	@$(RUN) -m pytest -q $(T)
+
+.PHONY: test-localstack
+test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at LOCALSTACK_ENDPOINT=)
+	@STACK=localstack $(RUN) -m pytest -q --ignore tests/integration/local --ignore tests/e2e/test_run.py \
+	  --ignore tests/unit $(T)
 
 .PHONY: check
 check: $(VENV)/.dev ## Format, lint, types, architecture, dead code
