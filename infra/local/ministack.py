@@ -6,16 +6,23 @@ line with the port from standard output. The end of standard input is the order 
 
 import asyncio
 import json
+import logging
 import os
 import shutil
+import signal
 import socket
 import sys
+import warnings
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from infra.local.children import at_end_of_input, private_stdout
 
+if TYPE_CHECKING:
+    from infra.local.guard import Guard
+
 SAVE_SECONDS = 1.0
+SAVE_TIMEOUT = 30.0
 _STREAM_POSITIONS = "dynamodb_stream_positions"
 
 
@@ -71,7 +78,9 @@ def _forget_stream_positions(state: Path) -> None:
     if kept.exists():
         content = json.loads(kept.read_text())
         content.get("payload", content).pop(_STREAM_POSITIONS, None)
-        kept.write_text(json.dumps(content))
+        draft = kept.with_suffix(".draft")
+        draft.write_text(json.dumps(content))
+        draft.replace(kept)
 
 
 async def _serve(given: dict[str, Any], door: socket.socket, replies: TextIO) -> None:
@@ -84,6 +93,7 @@ async def _serve(given: dict[str, Any], door: socket.socket, replies: TextIO) ->
     from ministack import app as ministack
     from ministack.core import lambda_runtime
 
+    logging.getLogger("persistence").setLevel(logging.WARNING)  # it tells of every file, every second
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     at_end_of_input(lambda: loop.call_soon_threadsafe(stop.set))
     app = guard.Guard(ministack.app, guard.Keys(given["access_key"], given["gateway_key"]))
@@ -96,35 +106,50 @@ async def _serve(given: dict[str, Any], door: socket.socket, replies: TextIO) ->
     replies.write(json.dumps({"port": door.getsockname()[1]}) + "\n")
     replies.flush()
     saver = asyncio.create_task(_save_often(app, ministack)) if given["data"] else None
-    try:
-        await serve(cast("Any", app), config, shutdown_trigger=stop.wait)  # the state is saved on the way out
-    finally:
-        if saver is not None:
+
+    async def told_to_stop() -> None:
+        await stop.wait()
+        if saver is not None:  # the last save, on the way out, is not disturbed by one that is under way
             saver.cancel()
+            await asyncio.gather(saver, return_exceptions=True)
+
+    try:
+        await serve(cast("Any", app), config, shutdown_trigger=told_to_stop)
+    finally:
         lambda_runtime.reset()
 
 
-async def _save_often(guarded: Any, ministack: Any) -> None:
-    """Whoever kills us loses at most what was written since the last save.
-
-    The copy is taken on the loop, where requests are handled, so that no save holds half of one; the writing is not.
-    """
-    from ministack.core import persistence
-
+async def _save_often(guarded: "Guard", ministack: Any) -> None:
+    """Whoever kills us loses at most what was written since the last save began."""
     saved = 0
     while True:
         await asyncio.sleep(SAVE_SECONDS)
-        if guarded.served == saved:
-            continue
-        saved = guarded.served
-        copies = {name: copy() for name, copy in ministack._build_persistence_save_dict().items()}  # noqa: SLF001
-        await asyncio.to_thread(_write, persistence, copies)
+        if guarded.served != saved:
+            saved = guarded.served
+            await _save(ministack)
 
 
-def _write(persistence: Any, copies: dict[str, Any]) -> None:
-    for name, state in copies.items():
-        if state is not None:
-            persistence.save_state(name, state)
+async def _save(ministack: Any) -> None:
+    """A fork has everything as it is at this moment, between two requests, and takes its time to write it down."""
+    with warnings.catch_warnings():
+        # A lock that another thread holds stays locked in the fork: then it hangs, is killed, and the next one saves.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        fork = os.fork()
+    if fork == 0:
+        try:
+            from ministack.core import persistence
+
+            persistence.save_all(ministack._build_persistence_save_dict())  # noqa: SLF001
+        finally:
+            os._exit(0)
+    ended = asyncio.create_task(asyncio.to_thread(os.waitpid, fork, 0))
+    try:
+        await asyncio.wait_for(asyncio.shield(ended), SAVE_TIMEOUT)
+    except (TimeoutError, asyncio.CancelledError) as over:
+        os.kill(fork, signal.SIGKILL)
+        await ended
+        if isinstance(over, asyncio.CancelledError):
+            raise
 
 
 if __name__ == "__main__":

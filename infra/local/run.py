@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import IO
 
 from infra.local.children import ROOT, ChildFailed
@@ -128,7 +129,7 @@ class Run:
                 with _step("starting the front"):
                     front = Front(system)
                     parts.callback(front.stop)
-            except (DeployFailed, ChildFailed) as failed:
+            except (DeployFailed, ChildFailed, CalledProcessError) as failed:
                 raise Problem(str(failed)) from None
             facts = {"BASE_URL": system.url, **seeded, **system.endpoint.environment()}
             parts.enter_context(_announced(port, facts))

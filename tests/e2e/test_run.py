@@ -1,5 +1,6 @@
 """`make run` from start to end, in a copy of the checkout: nothing of it is left, however it ends."""
 
+import json
 import os
 import shutil
 import signal
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.emulator import Endpoint
-from tests.processes import alive, eventually
+from infra.local.emulator import Emulator, Endpoint
+from tests.gateway import event
+from tests.processes import alive, eventually, family
 
 READY_SECONDS = 90.0
 
@@ -36,7 +38,7 @@ class Checkout:
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         path = os.pathsep.join(str(self.root / part) for part in ("layers/core", "functions", ""))
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return subprocess.Popen(
             command or [sys.executable, "-m", "infra.local.run", "--port", "0"],
             cwd=self.root,
@@ -77,17 +79,9 @@ def checkout(repository: Path, tmp_path: Path) -> Checkout:
         shutil.copytree(repository / name, root / name, ignore=skipped)
     for name in ("template.yaml", "Makefile"):
         shutil.copy(repository / name, root / name)
+    if (repository / ".tools").exists():
+        (root / ".tools").symlink_to(repository / ".tools")
     return Checkout(root, scratch)
-
-
-def family(pid: int) -> list[int]:
-    """The process and all that it has started."""
-    listing = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
-    parents = {int(child): int(parent) for child, parent in (line.split() for line in listing.splitlines())}
-    found = [pid]
-    for member in found:
-        found += [child for child, parent in parents.items() if parent == member]
-    return found
 
 
 def health(facts: dict[str, str]) -> Any:
@@ -226,3 +220,16 @@ def test_make_passes_settings_on_and_ignores_the_rest(checkout: Checkout, reposi
         process.communicate(timeout=15)
     eventually(checkout.nothing_left)
     eventually(lambda: not checkout.file("dev.env").exists())
+
+
+def test_another_endpoint_takes_the_emulators_place(checkout: Checkout) -> None:
+    with Emulator(log=subprocess.DEVNULL) as elsewhere:
+        there = elsewhere.endpoint.environment()
+        with checkout.running(**there) as process:
+            facts = checkout.facts()
+            assert facts["AWS_ENDPOINT_URL"] == elsewhere.endpoint.url
+            assert health(facts)["status"] == "healthy"
+            assert len(family(process.pid)) == 2  # itself and the front
+            functions = elsewhere.endpoint.client("lambda")
+            answer = functions.invoke(FunctionName="quintet-operations", Payload=json.dumps(event("GET", "/health")))
+            assert json.loads(answer["Payload"].read())["statusCode"] == 200

@@ -1,4 +1,4 @@
-"""GET /health, and the refusal of paths that nobody serves: the same in-process, through the front and through Lambda."""
+"""GET /health, and the refusal of paths that nobody serves: alike in-process, through the front, through Lambda."""
 
 import re
 from collections.abc import Callable

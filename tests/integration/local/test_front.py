@@ -5,13 +5,14 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from queue import Queue
 from typing import Any
 
 import pytest
 import requests
+from fastapi import APIRouter
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
@@ -20,6 +21,8 @@ from infra.local.front import Front, Routes, server
 from infra.local.sockets import MAX_MESSAGE, Handler, Sockets
 from infra.local.system import listen
 from infra.local.template import Route
+from quintet.http.app import create_app
+from quintet.http.exchange import Exchange
 from quintet.http.sse import EventStream, frame
 
 KEY = "the-functions-key"
@@ -45,32 +48,37 @@ def serving(app: Any = None, sockets: Sockets | None = None) -> Iterator[str]:
 
 
 class Feed:
-    """An app that streams one event for every `send`, and tells when it was hung up on."""
+    """An app whose streams carry one event for every `send`, and tell when they were hung up on."""
 
     def __init__(self) -> None:
+        self.started: Queue[int] = Queue()
         self.closed = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queues: list[asyncio.Queue[str | None]] = []
-        self.started: Queue[int] = Queue()
+        router = APIRouter()
+        router.get("/stream")(self._stream)
+        self.app = create_app("test", [router], gate=_nothing, recorder=_nothing)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _stream(self) -> EventStream:
         self._loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str | None] = asyncio.Queue()
-        self._queues.append(queue)
+        self._queues.append(asyncio.Queue())
+        return EventStream(self._source(len(self._queues) - 1), on_error=lambda failure: frame(failure.message))
 
-        async def source() -> Any:
-            self.started.put(len(self._queues) - 1)
-            try:
-                while (word := await queue.get()) is not None:
-                    yield frame(word)
-            finally:
-                self.closed.set()
-
-        await EventStream(source(), on_error=lambda failure: frame(failure.message))(scope, receive, send)
+    async def _source(self, stream: int) -> AsyncGenerator[bytes, None]:
+        self.started.put(stream)
+        try:
+            while (word := await self._queues[stream].get()) is not None:
+                yield frame(word)
+        finally:
+            self.closed.set()
 
     def send(self, stream: int, word: str | None) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._queues[stream].put_nowait, word)
+
+
+async def _nothing(_exchange: Exchange) -> None:
+    pass
 
 
 @contextmanager
@@ -84,7 +92,7 @@ def getting(address: str) -> Iterator[http.client.HTTPResponse]:
 
 def test_every_event_arrives_before_the_next_one_is_made() -> None:
     feed = Feed()
-    with serving(feed) as address, getting(address) as answer:
+    with serving(feed.app) as address, getting(address) as answer:
         stream = feed.started.get(timeout=PATIENCE)
         for word in ("one", "two", "three"):
             feed.send(stream, word)
@@ -95,7 +103,7 @@ def test_every_event_arrives_before_the_next_one_is_made() -> None:
 
 def test_hanging_up_ends_the_source() -> None:
     feed = Feed()
-    with serving(feed) as address:
+    with serving(feed.app) as address:
         with getting(address) as answer:
             feed.send(feed.started.get(timeout=PATIENCE), "one")
             answer.readline()
@@ -104,7 +112,7 @@ def test_hanging_up_ends_the_source() -> None:
 
 def test_a_hundred_streams_do_not_disturb_each_other() -> None:
     feed = Feed()
-    with serving(feed) as address, ExitStack() as streams:
+    with serving(feed.app) as address, ExitStack() as streams:
         answers = {}
         for _ in range(100):
             answer = streams.enter_context(getting(address))
