@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0
@@ -265,37 +264,3 @@ class Sandbox:
             "_HANDLER": handler,
             **more,
         }
-
-
-def rest_event(
-    method: str, path: str, *, headers: Mapping[str, str] | None = None, body: str | None = None
-) -> dict[str, Any]:
-    """What a REST API of API Gateway sends to a function."""
-    url = urlsplit(path)
-    query = parse_qsl(url.query)
-    sent = {"Host": "api.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443", **(headers or {})}
-    return {
-        "resource": "/{proxy+}",
-        "path": url.path,
-        "httpMethod": method,
-        "headers": sent,
-        "multiValueHeaders": {name: [value] for name, value in sent.items()},
-        "queryStringParameters": dict(query) or None,
-        "multiValueQueryStringParameters": {name: [text for key, text in query if key == name] for name, _ in query}
-        or None,
-        "pathParameters": {"proxy": url.path.strip("/")},
-        "requestContext": {
-            "resourcePath": "/{proxy+}",
-            "httpMethod": method,
-            "path": f"/prod{url.path}",
-            "stage": "prod",
-            "requestId": str(uuid.uuid4()),
-            "identity": {"sourceIp": "203.0.113.7"},
-        },
-        "body": body,
-        "isBase64Encoded": False,
-    }
-
-
-def with_query(path: str, **query: str) -> str:
-    return f"{path}?{urlencode(query)}"

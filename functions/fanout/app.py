@@ -1,9 +1,9 @@
 """The event log's stream: gives every event its number, then passes it on to those who wait for it."""
 
+from quintet.telemetry.lambdas import consume
+
 from datetime import timedelta
 from typing import Any
-
-from quintet.telemetry.lambdas import consume
 
 from quintet.events import store as log
 from quintet.store.clock import SystemClock

@@ -1,15 +1,16 @@
 """What watches the system, and the refusal of every path that no other function serves."""
 
+from quintet.http.app import create_app, exchange
+from quintet.telemetry.lambdas import serve
+
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
 from quintet.http.answers import Json
-from quintet.http.app import create_app, exchange
 from quintet.http.exchange import Exchange
 from quintet.settings import settings
 from quintet.store.clock import iso
-from quintet.telemetry.lambdas import serve
 from quintet.telemetry.requests import record
 
 router = APIRouter()

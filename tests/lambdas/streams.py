@@ -1,10 +1,11 @@
 """A function in the common frame whose stream repeats what an upstream says, as it says it."""
 
+from quintet.http.app import create_app
+
 from fastapi import APIRouter, Request
 
 from quintet.errors import Failure, Kind
 from quintet.http.answers import Json
-from quintet.http.app import create_app
 from quintet.http.entry import Entry
 from quintet.http.exchange import Exchange
 from quintet.http.sse import EventStream, Source, frame

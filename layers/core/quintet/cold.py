@@ -1,18 +1,19 @@
-"""A cold start's garbage: what importing makes stays for good, so collecting while it goes on is time lost."""
+"""A cold start's garbage: what importing makes stays for good, so a Lambda does not collect while it imports.
+
+Importing this module switches collecting off, so it is the first import of every function (ruff's order of imports says
+so); `imported` ends it. A server that lives for days collects as ever.
+"""
 
 import gc
 
 from quintet.settings import settings
 
-
-def importing() -> None:
-    """Before the heavy imports. A server that lives for days collects as ever."""
-    if settings().on_lambda:
-        gc.disable()
+if settings().on_lambda:
+    gc.disable()
 
 
 def imported() -> None:
-    """After them: what is there now is never looked at again."""
+    """What is there by now is never looked at again."""
     if settings().on_lambda:
         gc.freeze()
         gc.enable()

@@ -6,10 +6,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Literal
 
 import pytest
 
-from tests.sandbox import Ended, Invocation, Sandbox, rest_event, with_query
+from tests.gateway import event
+from tests.sandbox import Ended, Invocation, Sandbox
 
 
 class Upstream:
@@ -71,7 +73,7 @@ def bare() -> Iterator[Sandbox]:
 
 
 def test_streams_each_event_as_the_upstream_says_it(streams: Sandbox, upstream: Upstream) -> None:
-    invocation = streams.invoke(rest_event("GET", with_query("/api/v1/stream", upstream=upstream.url)))
+    invocation = streams.invoke(event("GET", f"/api/v1/stream?upstream={upstream.url}"))
     prelude = invocation.prelude()
     assert prelude["statusCode"] == 200
     assert prelude["headers"]["content-type"] == "text/event-stream; charset=utf-8"
@@ -88,7 +90,7 @@ def test_streams_each_event_as_the_upstream_says_it(streams: Sandbox, upstream: 
 
 
 def test_a_failure_after_the_first_byte_is_an_event_and_then_a_whole_end(streams: Sandbox, upstream: Upstream) -> None:
-    invocation = streams.invoke(rest_event("GET", with_query("/api/v1/stream", upstream=upstream.url)))
+    invocation = streams.invoke(event("GET", f"/api/v1/stream?upstream={upstream.url}"))
     invocation.prelude()
     upstream.say("refuse")
     assert invocation.body() == b"event: error\ndata: the upstream refused\n\n"
@@ -96,20 +98,19 @@ def test_a_failure_after_the_first_byte_is_an_event_and_then_a_whole_end(streams
 
 
 def test_hangs_up_on_the_upstream_when_the_caller_is_gone(streams: Sandbox, upstream: Upstream) -> None:
-    invocation = streams.invoke(rest_event("GET", with_query("/api/v1/stream", upstream=upstream.url)))
+    invocation = streams.invoke(event("GET", f"/api/v1/stream?upstream={upstream.url}"))
     invocation.prelude()
     upstream.say("one")
     assert invocation.piece() == b"data: one\n\n"
     invocation.hang_up()
     assert upstream.gone.wait(20)
-    after = streams.invoke(rest_event("GET", "/api/v1/records"))
+    after = streams.invoke(event("GET", "/api/v1/records"))
     after.prelude()
     assert after.json()[-1] == "/api/v1/stream 200 cut short"
 
 
 def test_ends_a_stream_shortly_before_the_deadline(streams: Sandbox, upstream: Upstream) -> None:
-    event = rest_event("GET", with_query("/api/v1/stream", upstream=upstream.url))
-    invocation = streams.invoke(event, seconds=1.0)
+    invocation = streams.invoke(event("GET", f"/api/v1/stream?upstream={upstream.url}"), seconds=1.0)
     invocation.prelude()
     assert invocation.body() == b"event: error\ndata: The answer took too long to finish\n\n"
     assert not invocation.trailers
@@ -117,11 +118,11 @@ def test_ends_a_stream_shortly_before_the_deadline(streams: Sandbox, upstream: U
 
 
 def test_reads_the_request_as_the_buffered_way_does(streams: Sandbox) -> None:
-    event = rest_event("POST", "/api/v1/echo?name=a%20b", body='{"prompt":"é"}')
-    ours = streams.invoke(event)
+    request = event("POST", "/api/v1/echo?name=a%20b", body='{"prompt":"é"}')
+    ours = streams.invoke(request)
     assert ours.prelude()["statusCode"] == 200
     with Sandbox("tests.lambdas.streams.handler", runtime="aws") as sandbox:
-        theirs = sandbox.wait_until_ready().invoke(event).json()
+        theirs = sandbox.wait_until_ready().invoke(request).json()
     assert json.loads(theirs["body"]) == ours.json() == {"body": '{"prompt":"é"}', "name": "a b"}
 
 
@@ -129,14 +130,14 @@ def test_serves_many_invocations_from_one_process(streams: Sandbox) -> None:
     """The list of records lives in the process: it grows."""
     counts = []
     for _ in range(3):
-        invocation = streams.invoke(rest_event("GET", "/api/v1/records"))
+        invocation = streams.invoke(event("GET", "/api/v1/records"))
         invocation.prelude()
         counts.append(len(invocation.json()))
     assert counts == [counts[0], counts[0] + 1, counts[0] + 2]
 
 
 def test_repeated_headers_and_cookies_survive(bare: Sandbox) -> None:
-    assert bare.invoke(rest_event("GET", "/many-headers")).prelude() == {
+    assert bare.invoke(event("GET", "/many-headers")).prelude() == {
         "statusCode": 201,
         "headers": {"content-type": "text/plain"},
         "multiValueHeaders": {"vary": ["a", "b"]},
@@ -145,7 +146,7 @@ def test_repeated_headers_and_cookies_survive(bare: Sandbox) -> None:
 
 
 def test_a_large_answer_arrives_whole(bare: Sandbox) -> None:
-    invocation = bare.invoke(rest_event("GET", "/large"))
+    invocation = bare.invoke(event("GET", "/large"))
     invocation.prelude()
     assert len(invocation.body()) == 64 << 20
 
@@ -155,7 +156,7 @@ def test_a_large_answer_arrives_whole(bare: Sandbox) -> None:
     [("/fails", "LookupError"), ("/silent", "Runtime.NoEndOfAnswer"), ("/large-headers", "ValueError")],
 )
 def test_a_failure_before_the_first_byte_is_an_error_of_the_invocation(bare: Sandbox, path: str, kind: str) -> None:
-    invocation = bare.invoke(rest_event("GET", path))
+    invocation = bare.invoke(event("GET", path))
     with pytest.raises(Ended):
         invocation.piece()
     assert invocation.error is not None
@@ -167,7 +168,7 @@ def test_a_failure_before_the_first_byte_is_an_error_of_the_invocation(bare: San
     ("path", "kind"), [("/fails-midway", "LookupError"), ("/stops-midway", "Runtime.NoEndOfAnswer")]
 )
 def test_a_failure_after_the_first_byte_is_told_in_the_trailer(bare: Sandbox, path: str, kind: str) -> None:
-    invocation = bare.invoke(rest_event("GET", path))
+    invocation = bare.invoke(event("GET", path))
     invocation.prelude()
     assert invocation.body() == b"half"
     assert invocation.trailers["lambda-runtime-function-error-type"] == kind
@@ -178,11 +179,11 @@ def test_a_failure_after_the_first_byte_is_told_in_the_trailer(bare: Sandbox, pa
 
 @pytest.mark.parametrize("leave", [Invocation.hang_up, lambda invocation: invocation.refuse(413)])
 def test_an_app_learns_that_its_caller_is_gone(bare: Sandbox, leave: Callable[[Invocation], None]) -> None:
-    invocation = bare.invoke(rest_event("GET", "/until-gone"))
+    invocation = bare.invoke(event("GET", "/until-gone"))
     invocation.prelude()
     assert invocation.piece() == b"there"
     leave(invocation)
-    after = bare.invoke(rest_event("GET", "/how-it-ended"))
+    after = bare.invoke(event("GET", "/how-it-ended"))
     after.prelude()
     assert after.body().endswith(b"http.disconnect")
 
@@ -207,7 +208,7 @@ def test_a_failed_event_has_the_type_that_a_state_machine_catches(bare: Sandbox)
 def test_the_trace_of_an_invocation_is_in_the_environment_and_does_not_stay(bare: Sandbox) -> None:
     for trace, expected in (("Root=1-5bef4de7;Sampled=1", b"Root=1-5bef4de7;Sampled=1"), (None, b"-")):
         headers = {"Lambda-Runtime-Trace-Id": trace} if trace else {}
-        invocation = bare.invoke(rest_event("GET", "/trace"), headers=headers)
+        invocation = bare.invoke(event("GET", "/trace"), headers=headers)
         invocation.prelude()
         assert invocation.body() == expected
 
@@ -227,3 +228,28 @@ def test_a_function_that_cannot_start_says_so_and_ends(handler: str, kind: str) 
         assert sandbox.service.init_error is not None
         assert sandbox.service.init_error["errorType"] == kind
         assert "the function cannot start" in sandbox.log()
+
+
+@pytest.mark.parametrize("runtime", ["aws", "ours"])
+def test_hooks_run_around_a_snapshot_as_in_awss_runtime(runtime: Literal["aws", "ours"]) -> None:
+    snap_start = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+    with Sandbox("tests.lambdas.snapshot.handler", runtime=runtime, environment=snap_start) as sandbox:
+        assert sandbox.service.restoring.wait(20), sandbox.log()
+        assert not sandbox.service.ready.is_set()
+        sandbox.service.restored.set()
+        assert sandbox.wait_until_ready().invoke({}).json() == [
+            "before, registered last",
+            "before, registered first",
+            "after, registered first",
+            "after, registered last",
+        ]
+
+
+@pytest.mark.parametrize("runtime", ["aws", "ours"])
+def test_a_hook_that_fails_after_a_restore_is_reported(runtime: Literal["aws", "ours"]) -> None:
+    environment = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start", "STAGE": "unrestorable"}
+    with Sandbox("tests.lambdas.snapshot.handler", runtime=runtime, environment=environment) as sandbox:
+        sandbox.service.restored.set()
+        assert sandbox.process.wait(20) != 0
+        assert sandbox.service.restore_error is not None
+        assert "no way back" in sandbox.service.restore_error["errorMessage"]

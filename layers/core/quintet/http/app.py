@@ -1,25 +1,22 @@
 """The app factory: FastAPI for one function's routes inside the frame that all functions share."""
 
+import quintet.http.lean  # noqa: F401 - importing it is all there is to do
+
 from collections.abc import Iterable
 from typing import Any
 
-import pydantic
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp
 
-# FastAPI's own OpenAPI models are built at import and never used here: building them on first use saves init time.
-pydantic.BaseModel.model_config["defer_build"] = True
-
-from fastapi import APIRouter, FastAPI, Request  # noqa: E402
-from fastapi.exceptions import RequestValidationError  # noqa: E402
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware  # noqa: E402
-from starlette.exceptions import HTTPException  # noqa: E402
-from starlette.middleware.exceptions import ExceptionMiddleware  # noqa: E402
-from starlette.types import ASGIApp  # noqa: E402
-
-from quintet.errors import Failure, Kind  # noqa: E402
-from quintet.http.answers import refusal  # noqa: E402
-from quintet.http.edge import Edge  # noqa: E402
-from quintet.http.exchange import Exchange, Gate, Recorder, exchange_of  # noqa: E402
-from quintet.store.clock import Clock, SystemClock  # noqa: E402
+from quintet.errors import Failure, Kind
+from quintet.http.answers import refusal
+from quintet.http.edge import Edge
+from quintet.http.exchange import Exchange, Gate, Recorder, exchange_of
+from quintet.store.clock import Clock, SystemClock
 
 
 def create_app(

@@ -4,6 +4,8 @@ AWS's runtime for Python buffers every answer. The script `stream` of this layer
 (`AWS_LAMBDA_EXEC_WRAPPER`); every HTTP route of such a function must have the STREAM transfer mode.
 """
 
+import quintet.cold
+
 import asyncio
 import importlib
 import json
@@ -13,11 +15,9 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from quintet import cold
 from quintet.http.entry import is_request, kept_loop, request_of
 from quintet.http.runtime_api import Invocation, RuntimeApi
 from quintet.http.upload import Answer
-from quintet.net import client
 from quintet.settings import Platform, platform
 
 _TRACE = "_X_AMZN_TRACE_ID"
@@ -26,7 +26,6 @@ log = logging.getLogger("quintet.runtime")
 
 
 def main() -> NoReturn:
-    cold.importing()
     here = platform()
     api = RuntimeApi(here.runtime_api)
     try:
@@ -38,7 +37,7 @@ def main() -> NoReturn:
         log.exception("the function cannot start")
         api.fail_to_start(f"Runtime.{type(error).__name__}", str(error))
         sys.exit(1)
-    cold.imported()
+    quintet.cold.imported()
     if here.snap_start:
         _after_restore(api)
     _serve(api, handler, here)
@@ -113,7 +112,6 @@ def _before_snapshot() -> None:
     while hooks:
         hook, args, kwargs = hooks.pop()  # the last registered runs first
         hook(*args, **kwargs)
-    client.close_all()
 
 
 def _after_restore(api: RuntimeApi) -> None:

@@ -30,6 +30,10 @@ def frame(data: str, *, event: str | None = None, id: str | None = None, retry_m
         lines.append(f"event: {event}")
     if retry_ms is not None:
         lines.append(f"retry: {retry_ms}")
+    if "\r" in data:
+        data = data.replace("\r\n", "\n").replace(
+            "\r", "\n"
+        )  # each of the three ends a line, and so could forge a field
     lines += [f"data: {line}" for line in data.split("\n")]
     return ("\n".join(lines) + "\n\n").encode()
 

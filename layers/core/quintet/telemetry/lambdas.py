@@ -1,0 +1,144 @@
+"""What surrounds a function on Lambda: JSON logs, traces and metrics, each only where the settings ask for it."""
+
+import quintet.cold
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from typing import Any
+
+from quintet.http.entry import Entry, Event, kept_loop
+from quintet.http.exchange import exchange_of
+from quintet.net import client
+from quintet.settings import platform, settings
+
+_SERVICE = "quintet"
+_NAMESPACE = "Quintet"
+# Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
+_SECRETS = re.compile(
+    r"(Bearer\s+)[\w.~+/=-]+|\b(qk_\w{4,12}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
+)
+
+
+def serve(app: Any) -> Entry:
+    """The handler of a function behind API Gateway. It is the last line of a module: what is imported by now stays."""
+    entry = Entry(_Watched(app) if settings().on_lambda else app)
+    _begin()
+    return entry
+
+
+def consume(work: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """The handler of a function that takes events. `work` may be a coroutine function.
+
+    Its exceptions go to Lambda as they are: queues retry by them, state machines catch them by name.
+    """
+
+    @wraps(work)
+    def handler(event: Event, context: Any) -> Any:
+        if settings().on_lambda:
+            _logger().append_keys(function_request_id=context.aws_request_id)
+        outcome = work(event)
+        return kept_loop().run_until_complete(outcome) if asyncio.iscoroutine(outcome) else outcome
+
+    _begin()
+    return handler
+
+
+class _Watched:
+    """An app whose requests are logged, traced and counted under their invocation."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        context = scope.get("aws.context")
+        if context is not None:
+            _logger().append_keys(function_request_id=context.aws_request_id)
+        try:
+            if settings().tracing:
+                await self._traced(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        finally:
+            if settings().metrics:
+                _count(scope)
+
+    async def _traced(self, scope: Any, receive: Any, send: Any) -> None:
+        from aws_xray_sdk.core import xray_recorder
+
+        with xray_recorder.in_subsegment("## request") as segment:
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                exchange = exchange_of(scope)
+                if segment is not None:
+                    segment.put_annotation("group", exchange.group)
+                    segment.put_annotation("request_id", exchange.request_id)
+                    segment.put_annotation("status", exchange.status)
+
+
+def _begin() -> None:
+    if settings().on_lambda:
+        _logger()
+        if settings().tracing:
+            _trace()
+        if platform().snap_start:
+            from snapshot_restore_py import register_before_snapshot
+
+            register_before_snapshot(client.close_all)
+    quintet.cold.imported()
+
+
+@cache
+def _logger() -> Any:
+    """Formats what every logger below `quintet` says, and what libraries warn of."""
+    from aws_lambda_powertools.logging import Logger
+
+    logger = Logger(
+        service=_SERVICE,
+        level=settings().log_level,
+        utc=True,
+        use_rfc3339=True,
+        json_serializer=_line,
+        function=settings().aws_lambda_function_name,
+    )
+    logging.getLogger("mangum").setLevel(logging.WARNING)  # it tells of every request, as our record does
+    root = logging.getLogger()
+    if not root.handlers:  # our own runtime brings none
+        root.addHandler(logger.registered_handler)
+        logging.getLogger(_SERVICE).propagate = False
+    return logger
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    text = json.dumps(record, default=str, ensure_ascii=False, separators=(",", ":"))
+    return _SECRETS.sub(lambda found: (found[1] or found[2] or found[3]) + "***", text)
+
+
+def _trace() -> None:
+    """Calls through botocore become subsegments, if and when somebody imports botocore."""
+    import wrapt
+    from aws_xray_sdk.core import patch
+
+    wrapt.register_post_import_hook(lambda _module: patch(("botocore",)), "botocore.session")
+
+
+@cache
+def _metrics() -> Any:
+    from aws_lambda_powertools.metrics import Metrics
+
+    return Metrics(namespace=_NAMESPACE, service=_SERVICE)
+
+
+def _count(scope: Any) -> None:
+    """One line in CloudWatch's embedded format. Its dimensions are few: every combination costs money for good."""
+    exchange = exchange_of(scope)
+    metrics = _metrics()
+    metrics.add_dimension("group", exchange.group)
+    metrics.add_dimension("status", f"{exchange.status // 100}xx" if exchange.status else "none")
+    metrics.add_metric("Requests", "Count", 1)
+    metrics.add_metric("Latency", "Milliseconds", exchange.elapsed_ms())
+    metrics.flush_metrics()
