@@ -7,6 +7,8 @@
 - `front` (session): the base URL of the front that `make run` starts, over that stack.
 - `function_environment`: this process sees the environment that the deployed functions were given, so that stores and
   handlers called here use the stack. `pytest.mark.usefixtures` asks for it for a whole module.
+- `quiet_tables`: the same environment, over copies of the template's tables whose streams no function reads: contract
+  tests of a store see only what they wrote themselves.
 - `tests/gateway.py` calls a function's handler with the events of API Gateway.
 """
 
@@ -93,6 +95,24 @@ def function_environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Itera
             monkeypatch.setenv(name, value)
     settings.cache_clear()
     yield
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def _table_copies(stack: Stack) -> str:
+    prefix = "quiet-"
+    dynamodb = stack.endpoint.client("dynamodb")
+    kept = {"AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
+    for template in stack.system.deployment.template().nested.values():
+        for _, properties in template.of_type("AWS::DynamoDB::Table"):
+            name = properties["TableName"]["Fn::Sub"].replace("${Prefix}", prefix)
+            dynamodb.create_table(TableName=name, **{key: properties[key] for key in kept & properties.keys()})
+    return prefix
+
+
+@pytest.fixture
+def quiet_tables(function_environment: None, _table_copies: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE_PREFIX", _table_copies)
     settings.cache_clear()
 
 

@@ -1,5 +1,7 @@
 """The front over a real socket: streams as they are made, hang-ups noticed, WebSockets as API Gateway has them."""
 
+from quintet.http.app import create_app
+
 import asyncio
 import http.client
 import json
@@ -21,7 +23,6 @@ from infra.local.front import Front, Routes, server
 from infra.local.sockets import MAX_MESSAGE, Handler, Sockets
 from infra.local.system import listen
 from infra.local.template import Route
-from quintet.http.app import create_app
 from quintet.http.exchange import Exchange
 from quintet.http.sse import EventStream, frame
 
