@@ -42,12 +42,22 @@ $(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
 	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements/dev.txt
 	@touch $@ $(VENV)/.local
 
+TOOLS := .venv-tools
+SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
+
+$(TOOLS)/.installed: requirements/tools.txt | $(filter .tools/%,$(UV))
+	@echo "installing what builds and checks the templates"
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(TOOLS)
+	@$(UV) pip sync --quiet --python $(TOOLS)/bin/python --require-hashes requirements/tools.txt
+	@touch $@
+
 .PHONY: lock
 lock: | $(filter .tools/%,$(UV)) ## Resolve the dependencies again (pyproject.toml -> hashed locks)
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev --group inference pyproject.toml -o requirements/dev.txt $(LOCK)
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group local --group inference -c requirements/dev.txt pyproject.toml -o requirements/local.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header -c requirements/dev.txt pyproject.toml -o layers/vendor/requirements.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group inference -c requirements/dev.txt -o layers/inference/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group tools -o requirements/tools.txt
 
 # ---- work
 
@@ -64,13 +74,22 @@ test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at 
 	@STACK=localstack $(RUN) -m pytest -q --ignore tests/integration/local --ignore tests/e2e/test_run.py \
 	  --ignore tests/unit $(T)
 
+.PHONY: build
+build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed and compiled
+	@$(SAM) build
+
 .PHONY: check
-check: $(VENV)/.dev ## Format, lint, types, architecture, dead code
+check: $(VENV)/.dev check-templates ## Format, lint, types, architecture, dead code, templates
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/vulture
+
+.PHONY: check-templates
+check-templates: $(TOOLS)/.installed
+	@$(SAM) validate --lint --region us-east-1 >/dev/null
+	@$(TOOLS)/bin/cfn-lint infra/*.yaml
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and mend what can be mended by machine
