@@ -1,6 +1,6 @@
-"""What goes into the zips: layers installed from their locks, trimmed, compiled ahead. `sam build` runs it, and so do we.
+"""What goes into the zips: layers installed from their locks, trimmed, compiled ahead. `sam build` runs it.
 
-Standard library only: `sam build` may run it with any Python from 3.11 on.
+Standard library only: it may be any Python from 3.11 on that runs it.
 """
 
 import argparse
@@ -54,8 +54,6 @@ _SMALL = (5 * _MEBI, 2 * _MEBI)
 # Needed to build or to type-check others, never to run.
 _UNUSED = ("bin", "cffi", "pycparser", "wrapt-stubs", "boto3/data", "boto3/examples")
 _UNUSED_SUFFIXES = {".c", ".h", ".pxd", ".pyi", ".pyx", ".typed"}
-# Distributions whose metadata somebody reads at run time (entry points).
-_KEPT_METADATA = ("opentelemetry_api",)
 
 
 def main() -> None:
@@ -100,8 +98,7 @@ def trim(packages: Path) -> None:
     for unused in _UNUSED:
         _remove(packages / unused)
     for metadata in packages.glob("*.dist-info"):
-        if not metadata.name.startswith(_KEPT_METADATA):
-            _remove(metadata)
+        _remove(metadata)  # whoever asks for versions or plug-ins reads all of them, at every start
     for path in sorted(packages.rglob("*")):
         if path.is_dir() and path.name in {"__pycache__", "tests"}:
             _remove(path)
@@ -161,8 +158,8 @@ def compile_ahead(tree: Path, place: str, *, host: bool) -> None:
     if python is None:
         print(f"WARNING: no Python {PYTHON} here to compile with. What ships works, but starts at half the speed.")
         return
-    command = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", place, tree]
-    subprocess.run(command, check=True)
+    command = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", place]
+    subprocess.run([*command, tree], check=True)
 
 
 def _interpreter() -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from infra.local.template import Template
 from quintet.settings import Settings
 
-FOREIGN = ("POWERTOOLS_",)  # libraries read these
+FOREIGN = ("POWERTOOLS_", "PYDANTIC_", "AWS_LAMBDA_")  # others read these
 
 
 @pytest.fixture
