@@ -74,6 +74,10 @@ test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at 
 	@STACK=localstack $(RUN) -m pytest -q --ignore tests/integration/local --ignore tests/e2e/test_run.py \
 	  --ignore tests/unit $(T)
 
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure cold starts and the cheapest route of what ships (BENCH="--samples 9 --python ...")
+	@$(RUN) -m tests.bench.cold $(BENCH)
+
 .PHONY: build
 build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed and compiled
 	@$(SAM) build

@@ -47,7 +47,7 @@ class _Routes(FastAPI):
         return ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=self.exception_handlers)
 
 
-def exchange(request: Request) -> Exchange:
+async def exchange(request: Request) -> Exchange:
     return exchange_of(request)
 
 

@@ -1,0 +1,80 @@
+"""Builds what ships for the interpreter that is measured, with AWS's runtime beside it."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from infra.build import ROOT
+from infra.local.template import FUNCTION, Template
+
+_RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A function as the template describes it."""
+
+    name: str
+    handler: str
+    runtime: Literal["aws", "ours"]
+    environment: dict[str, str]
+    inference: bool = False  # carries the heavy layer
+
+
+def build(target: Path, python: str) -> list[Path]:
+    """The folders that go onto the path, in Lambda's order."""
+    shutil.rmtree(target, ignore_errors=True)
+    parts = ["functions", "core", "vendor", *(["inference"] if any(one.inference for one in subjects()) else [])]
+    for part in parts:
+        _run(python, ROOT / "infra/build.py", part, target / part, "--host")
+    runtime = target / "runtime"
+    uv = shutil.which("uv") or ROOT / ".tools/bin/uv"
+    install = [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", python]
+    _run(*install, "--target", runtime, "--requirements", _lock(target))
+    shutil.copy(ROOT / "tests/bench/hello.py", runtime)
+    _run(python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", runtime)
+    return [target / part / ("" if part == "functions" else "python") for part in parts] + [runtime]
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _lock(target: Path) -> Path:
+    """The runtime's own part of the development lock."""
+    kept: list[str] = []
+    keeping = False
+    for line in (ROOT / "requirements/dev.txt").read_text().splitlines():
+        if not line.startswith((" ", "#")):
+            keeping = line.startswith(_RUNTIME)
+        if keeping:
+            kept.append(line)
+    lock = target / "runtime.txt"
+    lock.write_text("\n".join(kept))
+    return lock
+
+
+def subjects() -> list[Subject]:
+    """Every function whose code is there, with the environment that a deployed stack gives it."""
+    template = Template(ROOT / "template.yaml")
+    common = _variables(template.globals)
+    found = []
+    for name, properties in template.of_type(FUNCTION):
+        function = template.functions[name]
+        if function.written(ROOT / "functions"):
+            environment = common | _variables(properties)
+            ours = environment.pop("AWS_LAMBDA_EXEC_WRAPPER", None)
+            handler = f"{function.module}.{function.attribute}"
+            inference = "InferenceLayer" in str(properties.get("Layers", ""))
+            folder = function.module.partition(".")[0]
+            found.append(Subject(folder, handler, "ours" if ours else "aws", environment, inference))
+    return found
+
+
+def _variables(properties: Any) -> dict[str, str]:
+    """What refers to other resources becomes a name that nothing asks for while a function starts."""
+    variables = properties.get("Environment", {}).get("Variables", {})
+    given = {name: value if isinstance(value, str) else "none" for name, value in variables.items()}
+    return {name: "false" if name == "OPEN_ACCESS" else value for name, value in given.items()}

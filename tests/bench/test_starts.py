@@ -1,0 +1,28 @@
+"""No function may come to start much slower than the least that FastAPI and Mangum can do. `make bench` has figures."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.artefact import Subject, build, subjects
+from tests.bench.cold import GOALS, HELLO, start
+
+MOST = 2.0  # times hello, in CPU time: today's are below one
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return build(tmp_path_factory.mktemp("bench"), sys.executable)
+
+
+@pytest.mark.parametrize("subject", [one for one in subjects() if not one.inference], ids=lambda one: str(one.name))
+def test_a_function_starts_lean(subject: Subject, path: list[Path]) -> None:
+    """A busy machine may spoil a sample, so the best of a few counts."""
+    for _ in range(3):
+        hello, ours = start(HELLO, path, sys.executable), start(subject, path, sys.executable)
+        if ours["init_cpu_ms"] <= MOST * hello["init_cpu_ms"]:
+            break
+    else:
+        pytest.fail(f"{ours['init_cpu_ms']:.0f} ms of CPU to start, hello takes {hello['init_cpu_ms']:.0f}")
+    assert ours["peak_mb"] <= GOALS["peak_mb"]
