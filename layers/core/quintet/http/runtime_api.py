@@ -25,12 +25,17 @@ class Invocation:
 
 
 class RuntimeApi:
-    """Each call has a connection of its own: none can go stale while the process is frozen."""
-
     def __init__(self, address: str) -> None:
         self.address = address
         host, _, port = address.rpartition(":")
-        self.peer = (host, int(port))
+        self._peer = (host, int(port))
+        self._kept: socket.socket | None = None
+
+    def connect(self) -> socket.socket:
+        """The other side is on this machine: there is nothing to wait for."""
+        connection = socket.create_connection(self._peer)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
     def next(self) -> Invocation:
         answer = self._call("GET", "/invocation/next")
@@ -74,15 +79,30 @@ class RuntimeApi:
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> http1.Reader:
         request = http1.request(method, ROOT + path, self.address, headers or {}, body)
-        reader = http1.Reader(method)
-        with socket.create_connection(self.peer) as connection:
-            connection.sendall(request)
-            while not reader.done:
-                if data := connection.recv(1 << 16):
-                    reader.feed(data)
-                else:
-                    reader.end()
-        return reader
+        while True:
+            fresh = self._kept is None
+            connection = self._kept = self._kept or self.connect()
+            reader = http1.Reader(method)
+            try:
+                connection.sendall(request)
+                while not reader.done:
+                    if data := connection.recv(1 << 16):
+                        reader.feed(data)
+                    else:
+                        reader.end()
+            except (OSError, http1.Malformed):
+                self._hang_up()
+                if fresh or reader.started:
+                    raise
+                continue  # a kept connection may have gone stale while the process was frozen
+            if not reader.keep:
+                self._hang_up()
+            return reader
+
+    def _hang_up(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def fault(kind: str, message: str) -> bytes:

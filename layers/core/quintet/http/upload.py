@@ -69,7 +69,7 @@ class _Upload(asyncio.Protocol):
 
     @classmethod
     async def open(cls, api: RuntimeApi, request_id: str, over: asyncio.Event) -> "_Upload":
-        _, upload = await asyncio.get_running_loop().create_connection(lambda: cls(over), *api.peer)
+        _, upload = await asyncio.get_running_loop().create_connection(lambda: cls(over), sock=api.connect())
         upload._begin(  # noqa: SLF001 - its own
             f"POST {ROOT}/invocation/{request_id}/response HTTP/1.1\r\n"
             f"host: {api.address}\r\n"
