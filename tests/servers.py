@@ -9,6 +9,9 @@ from typing import Any
 
 from quintet.net import client
 
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 
 @dataclass
 class Peer:
@@ -87,3 +90,8 @@ async def serving(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
         await asyncio.gather(*tasks)
     if faults:
         raise faults[0]
+
+
+async def answer_hello(peer: Peer) -> None:
+    while await peer.request():
+        await peer.answer(HELLO)

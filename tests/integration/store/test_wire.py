@@ -215,9 +215,6 @@ async def test_gives_up_after_its_attempts(table: Table) -> None:
     assert len(table.asked) == wire._ATTEMPTS
 
 
-# ---- watching
-
-
 @with_table(
     refusal("ThrottlingException"),
     answer(200, {"ConsumedCapacity": {"CapacityUnits": 0.5}}),
@@ -238,9 +235,6 @@ async def test_asks_for_no_capacity_when_nobody_watches_it(table: Table) -> None
     await call("GetItem", GET)
     assert calls == [Call("GetItem", 0.0)]
     assert not any(b"ReturnConsumedCapacity" in request for request in table.asked)
-
-
-# ---- credentials
 
 
 class Renewable:

@@ -183,9 +183,6 @@ def test_a_hostile_line_costs_its_length_and_not_its_square(hostile: bytes) -> N
         read(OK + hostile)
 
 
-# ---- h11 as the second opinion
-
-
 def h11_reads(answer: bytes, method: str = "GET") -> tuple[int, list[tuple[bytes, bytes]], bytes, bool]:
     """Status, headers, body and whether the connection could go on. Raises RemoteProtocolError."""
     connection = h11.Connection(h11.CLIENT)
@@ -272,9 +269,6 @@ def test_accepts_nothing_that_h11_reads_differently(answer: bytes, data: st.Data
         return
     status, _headers, body, _goes_on = h11_reads(damaged)
     assert (reader.status, reader.take()) == (status, body)
-
-
-# ---- requests
 
 
 def test_writes_a_request_with_its_own_framing() -> None:
