@@ -40,7 +40,7 @@ class Edge:
             await self.inner(scope, receive, send)
             return
         exchange = open_exchange(scope, self.group, self.clock.now())
-        answer = _Answer(exchange, send, self.recorder)
+        answer = _Answer(exchange, scope, send, self.recorder)
         patience = asyncio.timeout(exchange.patience(_LAST_WORDS))
         try:
             if exchange.method == "OPTIONS" and _wants_cors(exchange.path):
@@ -59,15 +59,15 @@ class Edge:
             log.exception("unhandled failure", extra={"request_id": exchange.request_id, "path": exchange.path})
             await answer.refuse(scope, receive, Failure(Kind.INTERNAL, "Internal server error"))
         finally:
-            exchange.route = exchange.route or _template(scope)
             await answer.close()
 
 
 class _Answer:
     """Adds the headers that every answer carries, and writes the record before the last byte leaves."""
 
-    def __init__(self, exchange: Exchange, send: Any, recorder: Recorder) -> None:
+    def __init__(self, exchange: Exchange, scope: Any, send: Any, recorder: Recorder) -> None:
         self._exchange = exchange
+        self._scope = scope
         self._send = send
         self._recorder = recorder
         self._started = False
@@ -103,6 +103,7 @@ class _Answer:
         if self._recorded:
             return
         self._recorded = True
+        self._exchange.route = self._exchange.route or _template(self._scope)
         try:
             await self._recorder(self._exchange)
         except Exception:
