@@ -107,9 +107,7 @@ def show(found: Mapping[str, Any]) -> None:
             f"| {one['peak_mb']:7.0f} |"
         )
     if warm := found["warm"]:
-        print(
-            f"\n{CHEAPEST[1]}: {warm['quiet_us']:.0f} us of CPU a call, {warm['shipped_us']:.0f} with all that it tells"
-        )
+        print(f"\n{CHEAPEST[1]}: {warm['quiet_us']:.0f} us of CPU a call, {warm['shipped_us']:.0f} with its telemetry")
         print(f"hello: {warm['hello_us']:.0f} us, so x {warm['ratio']:.2f}")
 
 

@@ -132,3 +132,8 @@ def platform() -> Platform:
         log_group=given("AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream=given("AWS_LAMBDA_LOG_STREAM_NAME"),
     )
+
+
+def sampled() -> bool:
+    """Whether X-Ray has picked the invocation that runs now: most it does not."""
+    return "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", "")

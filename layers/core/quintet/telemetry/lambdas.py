@@ -13,7 +13,7 @@ from typing import Any
 from quintet.http.entry import Entry, Event, kept_loop
 from quintet.http.exchange import exchange_of
 from quintet.net import client
-from quintet.settings import platform, settings
+from quintet.settings import platform, sampled, settings
 
 _SERVICE = "quintet"
 _NAMESPACE = "Quintet"
@@ -58,7 +58,7 @@ class _Watched:
         if context is not None:
             _logger().append_keys(function_request_id=context.aws_request_id)
         try:
-            if settings().tracing:
+            if settings().tracing and sampled():
                 await self._traced(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
