@@ -145,7 +145,8 @@ def _consumed(answer: Mapping[str, Any]) -> float:
 
 async def _ask(operation: str, body: bytes, repeatable: bool, timeout: float) -> dict[str, Any]:
     region = settings().aws_region
-    url = settings().aws_endpoint_url or f"https://dynamodb.{region}.amazonaws.com/"
+    partition = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    url = settings().aws_endpoint_url or f"https://dynamodb.{region}.{partition}/"
     headers = sign(
         await credentials(),
         "dynamodb",
