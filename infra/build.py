@@ -90,8 +90,10 @@ def install(requirements: Path, target: Path, *, host: bool) -> None:
     where = ["--python", sys.executable]
     if not host:
         where += ["--python-platform", PLATFORM, "--python-version", PYTHON]
-    command = [_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-    subprocess.run([*command, *where, "--target", target, "--requirements", requirements], check=True)
+    # Copies: uv would link to its cache, and what is trimmed here would be trimmed in every environment on this machine.
+    command = [_uv(), "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
+    command += ["--only-binary", ":all:", "--target", str(target), "--requirements", str(requirements)]
+    subprocess.run([*command, *where], check=True)
 
 
 def trim(packages: Path) -> None:

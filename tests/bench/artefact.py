@@ -31,8 +31,8 @@ def build(target: Path, python: str) -> list[Path]:
         _run(python, ROOT / "infra/build.py", part, target / part, "--host")
     runtime = target / "runtime"
     uv = shutil.which("uv") or ROOT / ".tools/bin/uv"
-    install = [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", python]
-    _run(*install, "--target", runtime, "--requirements", _lock(target))
+    install = [uv, "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
+    _run(*install, "--python", python, "--target", runtime, "--requirements", _lock(target))
     shutil.copy(ROOT / "tests/bench/hello.py", runtime)
     _run(python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", runtime)
     return [target / part / ("" if part == "functions" else "python") for part in parts] + [runtime]

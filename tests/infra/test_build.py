@@ -136,6 +136,11 @@ def test_nothing_is_carried_that_no_function_runs(artefact: Path) -> None:
     assert not [path for path in packages.rglob("*") if path.suffix in {".pyi", ".c"} or path.name == "tests"]
 
 
+def test_what_is_trimmed_is_nobody_elses(artefact: Path) -> None:
+    """uv links files from its cache: an edit in place would reach every environment on the machine."""
+    assert {path.stat().st_nlink for path in artefact.rglob("*") if path.is_file()} == {1}
+
+
 def test_the_wrapper_script_can_be_executed(artefact: Path) -> None:
     assert (artefact / "core/stream").stat().st_mode & 0o111 == 0o111
 
