@@ -90,7 +90,7 @@ def install(requirements: Path, target: Path, *, host: bool) -> None:
     where = ["--python", sys.executable]
     if not host:
         where += ["--python-platform", PLATFORM, "--python-version", PYTHON]
-    # Copies: uv would link to its cache, and what is trimmed here would be trimmed in every environment on this machine.
+    # Copies: uv would link to its cache, and what is trimmed here would be trimmed in every environment of the machine.
     command = [_uv(), "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
     command += ["--only-binary", ":all:", "--target", str(target), "--requirements", str(requirements)]
     subprocess.run([*command, *where], check=True)
