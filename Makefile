@@ -42,6 +42,14 @@ $(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
 	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements/dev.txt
 	@touch $@ $(VENV)/.local
 
+.PHONY: lock
+lock: | $(filter .tools/%,$(UV)) ## Resolve the dependencies again (pyproject.toml -> hashed locks)
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev --group inference pyproject.toml -o requirements/dev.txt $(LOCK)
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group local --group inference -c requirements/dev.txt pyproject.toml -o requirements/local.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header -c requirements/dev.txt pyproject.toml -o layers/vendor/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group inference -c requirements/dev.txt -o layers/inference/requirements.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group tools -o requirements/tools.txt
+
 TOOLS := .venv-tools
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
 
@@ -50,14 +58,6 @@ $(TOOLS)/.installed: requirements/tools.txt | $(filter .tools/%,$(UV))
 	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(TOOLS)
 	@$(UV) pip sync --quiet --python $(TOOLS)/bin/python --require-hashes requirements/tools.txt
 	@touch $@
-
-.PHONY: lock
-lock: | $(filter .tools/%,$(UV)) ## Resolve the dependencies again (pyproject.toml -> hashed locks)
-	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev --group inference pyproject.toml -o requirements/dev.txt $(LOCK)
-	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group local --group inference -c requirements/dev.txt pyproject.toml -o requirements/local.txt
-	$(UV) pip compile --quiet --universal --generate-hashes --no-header -c requirements/dev.txt pyproject.toml -o layers/vendor/requirements.txt
-	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group inference -c requirements/dev.txt -o layers/inference/requirements.txt
-	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group tools -o requirements/tools.txt
 
 # ---- work
 
