@@ -274,6 +274,10 @@ def _dropped(document: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
     for name in names:
         del document["Resources"][name]
+    for resource in document["Resources"].values():
+        if needed := resource.pop("DependsOn", None):
+            listed = needed if isinstance(needed, list) else [needed]
+            resource["DependsOn"] = [name for name in listed if name not in names]
     kept: dict[str, Any] = plain(document)
     return kept
 

@@ -66,6 +66,15 @@ class Endpoint:
         }
 
 
+class Elsewhere:
+    """An endpoint that somebody else runs: LocalStack, another emulator."""
+
+    running = True
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+
 class Emulator:
     """A MiniStack of our own: on loopback, on a port and with keys that nobody else knows.
 

@@ -3,6 +3,7 @@
 import hmac
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,7 @@ class Guard:
     """MiniStack takes the root user's word unverified and answers any web page: nothing of that passes here."""
 
     def __init__(self, inner: App, keys: Keys) -> None:
-        self.served = 0
+        self.last_request = time.monotonic()
         self._inner = inner
         self._keys = keys
 
@@ -53,8 +54,11 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
-        await self._inner(scope, receive, send)
-        self.served += 1
+        self.last_request = time.monotonic()
+        try:
+            await self._inner(scope, receive, send)
+        finally:
+            self.last_request = time.monotonic()
 
     async def _admitted(
         self, scope: MutableMapping[str, Any], receive: Receive

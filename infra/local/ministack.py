@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS = 1.0
 SAVE_TIMEOUT = 30.0
+SETTLE_SECONDS = 10.0
 _STREAM_POSITIONS = "dynamodb_stream_positions"
 
 
@@ -120,12 +122,13 @@ async def _serve(given: dict[str, Any], door: socket.socket, replies: TextIO) ->
 
 
 async def _save_often(guarded: "Guard", ministack: Any) -> None:
-    """Whoever kills us loses at most what was written since the last save began."""
-    saved = 0
+    """Whoever kills us loses at most what was written since the last save began.
+
+    What requests have set going, a state machine say, may write on for a while after the last of them.
+    """
     while True:
         await asyncio.sleep(SAVE_SECONDS)
-        if guarded.served != saved:
-            saved = guarded.served
+        if time.monotonic() - guarded.last_request < SETTLE_SECONDS:
             await _save(ministack)
 
 

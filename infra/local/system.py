@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.local.children import ROOT, Child, ChildFailed, bare_environment
 from infra.local.deploy import NOT_EMULATED, Deployed, Deployment, Say
-from infra.local.emulator import Endpoint
+from infra.local.emulator import Elsewhere, Emulator, Endpoint
 from infra.local.packages import Bundle, WorkingTree
 
 READY_SECONDS = 60.0
@@ -28,23 +28,23 @@ FRONT_ALONE = ("AWS::ApiGatewayV2::",)
 
 
 class System:
-    """`given` goes to every function, over SETTINGS. `elsewhere`: the endpoint is not an emulator of ours."""
+    """`given` goes to every function, over SETTINGS."""
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        aws: Emulator | Elsewhere,
         listening: Sequence[socket.socket],
         *,
         given: Mapping[str, str] | None = None,
-        elsewhere: bool = False,
         root: Path = ROOT,
         say: Say = print,
     ) -> None:
-        self.endpoint = endpoint
+        self.aws = aws
         self.url = f"http://127.0.0.1:{listening[0].getsockname()[1]}"
-        packages = Bundle(root) if elsewhere else WorkingTree(root)
-        without = FRONT_ALONE if elsewhere else NOT_EMULATED
-        self.deployment = Deployment(endpoint, packages, root=root, without=without, say=say)
+        self._ours = isinstance(aws, Emulator)
+        packages = WorkingTree(root) if self._ours else Bundle(root)
+        without = NOT_EMULATED if self._ours else FRONT_ALONE
+        self.deployment = Deployment(aws.endpoint, packages, root=root, without=without, say=say)
         self._listening = listening
         self._given = given or {}
         self._key = secrets.token_urlsafe(24)  # opens the way from functions to open WebSockets
@@ -54,6 +54,20 @@ class System:
     def deployed(self) -> Deployed:
         assert self._deployed is not None, "deploy first"
         return self._deployed
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.aws.endpoint
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether a function's code was written, or is gone, since the deploy."""
+        return {function.id for function in self.deployment.functions()} != set(self.deployed.names)
+
+    def renew_code(self) -> None:
+        """Elsewhere functions keep the code that they were deployed with: there it takes too long for every edit."""
+        if self._ours:
+            self.deployment.renew_code()
 
     def deploy(self) -> None:
         """Raises DeployFailed."""
