@@ -87,7 +87,6 @@ class Emulator:
         region: str = "us-east-1",
         data: Path | None = None,
         log: int | IO[Any] | None = None,
-        level: str = "INFO",
         held: Sequence[int] = (),
     ) -> None:
         keys = {
@@ -95,7 +94,7 @@ class Emulator:
             "secret_key": secrets.token_hex(20),
             "gateway_key": secrets.token_hex(20),
         }
-        told = {**keys, "region": region, "data": str(data) if data else None, "log_level": level}
+        told = {**keys, "region": region, "data": str(data) if data else None}
         self._scratch = tempfile.mkdtemp(prefix="quintet-")
         environment = bare_environment() | {"TMPDIR": self._scratch}
         try:

@@ -22,9 +22,10 @@ from socket import socket
 from typing import Any
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from infra.local.children import at_end_of_input, private_stdout
-from infra.local.sockets import CONNECTIONS, MAX_MESSAGE, Receive, Scope, Send, Sockets
+from infra.local.sockets import CONNECTIONS, MAX_MESSAGE, Sockets
 from infra.local.template import ANY, Function, Route, Template
 
 THREADS = 64

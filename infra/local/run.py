@@ -16,7 +16,7 @@ from subprocess import CalledProcessError
 from typing import IO
 
 from infra.local.children import ROOT, ChildFailed
-from infra.local.deploy import DeployFailed
+from infra.local.cloudformation import DeployFailed
 from infra.local.emulator import Elsewhere, Emulator, Endpoint
 from infra.local.system import System, listen
 from quintet.settings import Settings

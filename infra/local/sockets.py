@@ -1,35 +1,23 @@
 """WebSockets as API Gateway would serve them: events for the sockets function, and `@connections` to answer through."""
 
 import asyncio
-import base64
 import json
 import logging
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
-from quintet.store.clock import iso, millis
+from starlette.types import Message, Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from infra.local.connections import PROTOCOLS, Connection, Context
+from quintet.store.clock import iso
+
 Handler = Callable[[dict[str, Any], Any], Any]
 
-# On our own host the path says the protocol; behind API Gateway, which has no paths here, `?protocol=` does.
-PROTOCOLS: Mapping[str, str] = {
-    "/ws/stream": "toron",
-    "/stream": "cyborgmind",
-    "/ws/elevenlabs": "elevenlabs",
-    "/ws": "kyros",
-}
 MAX_MESSAGE = 128 << 10  # API Gateway's
 ANSWER_SECONDS = 29.0  # how long API Gateway waits for the function before it takes the next message
 CONNECTIONS = "@connections"
@@ -38,92 +26,6 @@ _WAITING = 32  # messages of one connection that wait for their turn; more wait 
 _ABNORMAL = 1006
 
 log = logging.getLogger("quintet.local")
-
-
-class Context:
-    """What a handler may ask of Lambda about its invocation."""
-
-    memory_limit_in_mb = 512
-    function_version = "$LATEST"
-
-    def __init__(self, name: str, seconds: float) -> None:
-        self.function_name = name
-        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
-        self.aws_request_id = secrets.token_hex(16)
-        self._until = time.monotonic() + seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return max(0, round((self._until - time.monotonic()) * 1000))
-
-
-@dataclass(slots=True)
-class Connection:
-    scope: Scope
-    send: Send
-    stage: str
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(11) + "=")
-    opened: datetime = field(default_factory=lambda: datetime.now(UTC))
-    active: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.scope["headers"]]
-
-    @property
-    def host(self) -> str:
-        return next((value for name, value in self.headers if name.lower() == "host"), "localhost")
-
-    @property
-    def identity(self) -> dict[str, str]:
-        agent = next((value for name, value in self.headers if name.lower() == "user-agent"), "")
-        return {"sourceIp": (self.scope.get("client") or ("",))[0], "userAgent": agent}
-
-    def event(self, route: str, kind: str, **more: Any) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        return {
-            "requestContext": {
-                "routeKey": route,
-                "eventType": kind,
-                "connectionId": self.id,
-                "connectedAt": millis(self.opened),
-                "messageDirection": "IN",
-                "requestId": secrets.token_hex(8),
-                "extendedRequestId": secrets.token_hex(8),
-                "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-                "requestTimeEpoch": millis(now),
-                "domainName": self.host,
-                "apiId": "local",
-                "stage": self.stage,
-                "identity": self.identity,
-                **more.pop("context", {}),
-            },
-            "isBase64Encoded": False,
-            **more,
-        }
-
-    def connect_event(self) -> dict[str, Any]:
-        query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        query["protocol"] = [PROTOCOLS[self.scope["path"]]]
-        headers = _grouped(self.headers)
-        return self.event(
-            "$connect",
-            "CONNECT",
-            headers={name: values[-1] for name, values in headers.items()},
-            multiValueHeaders=headers,
-            queryStringParameters={name: values[-1] for name, values in query.items()},
-            multiValueQueryStringParameters=query,
-        )
-
-    def message_event(self, message: Message) -> dict[str, Any]:
-        text, data = message.get("text"), message.get("bytes")
-        body = text if text is not None else base64.b64encode(data or b"").decode()
-        event = self.event("$default", "MESSAGE", body=body, context={"messageId": secrets.token_hex(8)})
-        event["isBase64Encoded"] = text is None
-        return event
-
-    def disconnect_event(self, code: int, reason: str) -> dict[str, Any]:
-        context = {"disconnectStatusCode": code, "disconnectReason": reason}
-        return self.event("$disconnect", "DISCONNECT", context=context, headers={"Host": self.host})
 
 
 class Sockets:
@@ -136,8 +38,6 @@ class Sockets:
         self._timeout = timeout
         self._open: dict[str, Connection] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sockets")
-
-    # The client's side
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -205,8 +105,6 @@ class Sockets:
             return None
         return {} if answer is None else answer
 
-    # The functions' side
-
     async def manage(self, method: str, path: str, receive: Receive, send: Send) -> None:
         """`path` is what follows the API's URL: `/@connections/{id}`."""
         connection = self._open.get(unquote(path.rpartition("/")[2]))
@@ -255,13 +153,6 @@ def _subprotocol(answer: Mapping[str, Any]) -> str | None:
     wanted = "sec-websocket-protocol"
     headers = answer.get("headers") or {}
     return next((value for name, value in headers.items() if name.lower() == wanted), None)
-
-
-def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for name, value in headers:
-        grouped.setdefault(name, []).append(value)
-    return grouped
 
 
 def _phrase(status: int) -> str:

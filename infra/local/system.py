@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from infra.local.children import ROOT, Child, ChildFailed, bare_environment
-from infra.local.deploy import NOT_EMULATED, Deployed, Deployment, Say
+from infra.local.deploy import Deployed, Deployment, Say
 from infra.local.emulator import Elsewhere, Emulator, Endpoint
 from infra.local.packages import Bundle, WorkingTree
+from infra.local.translate import NOT_EMULATED
 
 READY_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
@@ -43,8 +44,8 @@ class System:
         self.url = f"http://127.0.0.1:{listening[0].getsockname()[1]}"
         self._ours = isinstance(aws, Emulator)
         packages = WorkingTree(root) if self._ours else Bundle(root)
-        without = NOT_EMULATED if self._ours else FRONT_ALONE
-        self.deployment = Deployment(aws.endpoint, packages, root=root, without=without, say=say)
+        lacking = NOT_EMULATED if self._ours else FRONT_ALONE
+        self.deployment = Deployment(aws.endpoint, packages, root=root, lacking=lacking, say=say)
         self._listening = listening
         self._given = given or {}
         self._key = secrets.token_urlsafe(24)  # opens the way from functions to open WebSockets
@@ -92,7 +93,7 @@ class System:
         """
         descriptors = [each.fileno() for each in self._listening]
         told = {
-            "template": str(self.deployment.template().source),
+            "template": str(self.deployment.source),
             "code": str(self.deployment.code),
             "key": self._key,
             "listening": descriptors,

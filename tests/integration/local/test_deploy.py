@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.deploy import Deployed, DeployFailed, Deployment
+from infra.local.cloudformation import DeployFailed
+from infra.local.deploy import Deployed, Deployment
 from infra.local.emulator import GATEWAY_HEADER, Emulator
 from infra.local.packages import WorkingTree
 from infra.local.template import Function
