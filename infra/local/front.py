@@ -125,7 +125,7 @@ def load(template: Template, code: Path, key: str) -> Front:
     behind: Function | None = template.sockets
     sockets = None
     if behind is not None and behind.id in modules:
-        sockets = Sockets(getattr(modules[behind.id], behind.attribute), behind.id)
+        sockets = Sockets(getattr(modules[behind.id], behind.attribute), behind.id, seconds=behind.timeout)
     return Front(Routes(routes), sockets, key)
 
 

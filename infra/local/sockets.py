@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -29,13 +28,25 @@ log = logging.getLogger("quintet.local")
 
 
 class Sockets:
-    """Open connections by id. `handler` runs in threads; one connection's messages are handled one after another."""
+    """Open connections by id. `handler` runs in threads; one connection's messages are handled one after another.
 
-    def __init__(self, handler: Handler, name: str, *, stage: str = "local", timeout: float = ANSWER_SECONDS) -> None:
+    `seconds` is the function's own timeout, of which it can ask; `patience` is how long the next message waits for it.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        name: str,
+        *,
+        stage: str = "local",
+        seconds: float = ANSWER_SECONDS,
+        patience: float = ANSWER_SECONDS,
+    ) -> None:
         self._handler = handler
         self._name = name
         self._stage = stage
-        self._timeout = timeout
+        self._seconds = seconds
+        self._patience = patience
         self._open: dict[str, Connection] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sockets")
 
@@ -52,10 +63,10 @@ class Sockets:
             told = {"connectionId": connection.id, "requestId": event["requestContext"]["requestId"]}
             await _refuse(send, status, {"message": _phrase(status), **told})
             return
-        self._open[connection.id] = connection
         code, reason = _ABNORMAL, ""
         try:
             await send({"type": "websocket.accept", "subprotocol": _subprotocol(answer)})
+            self._open[connection.id] = connection
             code, reason = await self._converse(connection, receive)
         except OSError:
             pass  # the client left before it was let in
@@ -83,7 +94,7 @@ class Sockets:
         while (message := await waiting.get()) is not None:
             event = connection.message_event(message)
             call = asyncio.ensure_future(self._call(event))
-            done, _ = await asyncio.wait({call}, timeout=self._timeout)
+            done, _ = await asyncio.wait({call}, timeout=self._patience)
             failed = call.result() is None if done else True
             if failed and connection.id in self._open:
                 told = {
@@ -96,7 +107,7 @@ class Sockets:
 
     async def _call(self, event: dict[str, Any]) -> Any:
         """What the handler returned; None when it raised."""
-        context = Context(self._name, self._timeout)
+        context = Context(self._name, self._seconds)
         loop = asyncio.get_running_loop()
         try:
             answer = await loop.run_in_executor(self._threads, self._handler, event, context)
@@ -107,7 +118,7 @@ class Sockets:
 
     async def manage(self, method: str, path: str, receive: Receive, send: Send) -> None:
         """`path` is what follows the API's URL: `/@connections/{id}`."""
-        connection = self._open.get(unquote(path.rpartition("/")[2]))
+        connection = self._open.get(path.rpartition("/")[2])
         if connection is None:
             await _answer(send, HTTPStatus.GONE, {"message": "Gone"}, error="GoneException")
         elif method == "GET":

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from infra.local.emulator import Endpoint
 from infra.local.sockets import MAX_MESSAGE, Handler, Sockets
 from tests.integration.local.serving import KEY, PATIENCE, serving
 
@@ -165,6 +166,20 @@ def test_functions_answer_through_connections() -> None:
         assert told["identity"]["sourceIp"] == "127.0.0.1"
 
 
+def test_the_sdks_own_client_is_understood() -> None:
+    function = Function()
+    with talking(function) as address, connect(f"ws://{address}/ws") as client:
+        connection = id_of(function.next())
+        endpoint = Endpoint(f"http://{address}/{KEY}", "us-east-1", "any", "any")
+        management = endpoint.client("apigatewaymanagementapi")
+        management.post_to_connection(ConnectionId=connection, Data=b"hello")
+        assert client.recv(timeout=PATIENCE) == "hello"
+        assert management.get_connection(ConnectionId=connection)["Identity"]["SourceIp"] == "127.0.0.1"
+        management.delete_connection(ConnectionId=connection)
+        with pytest.raises(management.exceptions.GoneException):
+            management.post_to_connection(ConnectionId=connection, Data=b"late")
+
+
 def test_a_handler_may_answer_while_it_runs() -> None:
     where: list[str] = []
 
@@ -253,7 +268,7 @@ def test_a_handler_that_takes_too_long_does_not_hold_up_the_next_message() -> No
             forever.wait(PATIENCE)
 
     function = Function(on_message=stuck)
-    with talking(function, timeout=0.2) as address, connect(f"ws://{address}/ws") as client:
+    with talking(function, patience=0.2) as address, connect(f"ws://{address}/ws") as client:
         client.send("stuck")
         assert json.loads(client.recv(timeout=PATIENCE))["message"] == "Endpoint request timed out"
         client.send("next")
