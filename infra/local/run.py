@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import cache_from_source
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import IO
@@ -121,6 +122,7 @@ class Run:
                 parts.enter_context(each)
             port = listening[0].getsockname()[1]
             LOCAL.mkdir(mode=0o700, exist_ok=True)
+            sources = Sources([ROOT / each for each in _WATCHED])  # before anything reads them
             try:
                 elsewhere = self._options.elsewhere
                 aws = Elsewhere(elsewhere) if elsewhere else self._emulator(parts, LOCAL / f"emulator-{port}.log")
@@ -137,7 +139,7 @@ class Run:
             facts = {"BASE_URL": system.url, **seeded, **system.endpoint.environment()}
             parts.enter_context(_announced(port, facts))
             self._welcome(facts)
-            _watch(system, front)
+            _watch(sources, system, front)
 
     def _listen(self) -> list[socket.socket]:
         try:
@@ -197,9 +199,8 @@ class Front:
         self._child.stop()
 
 
-def _watch(system: System, front: Front) -> None:
+def _watch(sources: "Sources", system: System, front: Front) -> None:
     """Raises Problem when the emulator is gone; an edit that fails is shown, and mended by a later one."""
-    sources = Sources([ROOT / each for each in _WATCHED])
     while True:
         time.sleep(LOOK_SECONDS)
         if not system.aws.running:
@@ -208,6 +209,8 @@ def _watch(system: System, front: Front) -> None:
         if not edited and front.running:
             continue
         _note("edited: taking it over" if edited else "the front ended unexpectedly: starting it again")
+        for path in edited:
+            _forget_compiled(path)
         try:
             if system.outgrown or any(path.suffix in _DECLARED for path in edited):
                 system.deploy()
@@ -217,6 +220,12 @@ def _watch(system: System, front: Front) -> None:
             _note(f"{type(failed).__name__}: {failed}; what ran before runs on, the next edit tries again")
         else:
             _note("serving the new code")
+
+
+def _forget_compiled(path: Path) -> None:
+    """Python tells an edit by the second and the file's length: a quick edit of the same length would not count."""
+    if path.suffix == _CODE:
+        Path(cache_from_source(path)).unlink(missing_ok=True)
 
 
 class Sources:
