@@ -38,12 +38,20 @@ class Table(Model):
         if known is None or known.table_name != cls.Meta.table_name or known.connection is not connection():
             known = TableConnection(cls.Meta.table_name, region=settings().aws_region)
             known.connection = connection()
-            known.connection._tables.setdefault(known.table_name, _meta_table(cls))  # noqa: SLF001
+            _describe(cls, known.connection._tables)  # noqa: SLF001
             cls._shared[cls] = known
         return known
 
 
-def _meta_table(model: type[Table]) -> MetaTable:
+def _describe(model: type[Table], tables: dict[str, MetaTable]) -> None:
+    """Adds what this model knows of its table to what others know: several kinds of items may lie in one table."""
+    own = _description(model)
+    known = tables.setdefault(model.Meta.table_name, MetaTable(own)).data
+    for part in ("AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        known[part] += [each for each in own[part] if each not in known[part]]
+
+
+def _description(model: type[Table]) -> dict[str, Any]:
     schema: Any = model._get_schema()  # noqa: SLF001
     indexes = {
         kind: [
@@ -51,12 +59,10 @@ def _meta_table(model: type[Table]) -> MetaTable:
         ]
         for kind in ("global_secondary", "local_secondary")
     }
-    return MetaTable(
-        {
-            "TableName": model.Meta.table_name,
-            "KeySchema": schema["key_schema"],
-            "AttributeDefinitions": schema["attribute_definitions"],
-            "GlobalSecondaryIndexes": indexes["global_secondary"],
-            "LocalSecondaryIndexes": indexes["local_secondary"],
-        }
-    )
+    return {
+        "TableName": model.Meta.table_name,
+        "KeySchema": schema["key_schema"],
+        "AttributeDefinitions": schema["attribute_definitions"],
+        "GlobalSecondaryIndexes": indexes["global_secondary"],
+        "LocalSecondaryIndexes": indexes["local_secondary"],
+    }
