@@ -13,7 +13,9 @@ MAX_BODY = 1 << 20
 _LAST_WORDS = 1.5  # seconds that a Lambda keeps of its time to refuse and to write the record
 _CORS_HEADERS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "X-Request-ID, Retry-After",
+    "access-control-expose-headers": (
+        "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+    ),
 }
 _PREFLIGHT_HEADERS = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",

@@ -119,8 +119,17 @@ def close_all() -> None:
     """Hangs up every kept connection: a snapshot of this process must not hold any."""
     for loop, pool in list(_pools.items()):
         pool.close()
-        if not loop.is_running() and not loop.is_closed():
+        if not _in_a_loop() and not loop.is_closed():
             loop.run_until_complete(asyncio.sleep(0))  # a transport closes its socket in the loop's next turn
+
+
+def _in_a_loop() -> bool:
+    """No other loop can be run from within one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @cache

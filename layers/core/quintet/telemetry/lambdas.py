@@ -19,7 +19,7 @@ _SERVICE = "quintet"
 _NAMESPACE = "Quintet"
 # Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
 _SECRETS = re.compile(
-    r"(Bearer\s+)[\w.~+/=-]+|\b(qk_\w{4,12}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
+    r"(Bearer\s+)[\w.~+/=-]+|\b(qk_[a-z0-9]{1,16}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
 )
 
 
