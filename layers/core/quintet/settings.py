@@ -36,6 +36,27 @@ class Settings:
     jwt_issuer: str = "cyborg-api"
     jwt_audience: str = "cyborg-clients"
     jwt_expiry_minutes: int = 60
+    jwt_longest_expiry_minutes: int = 10_080  # the most that POST /auth/token hands out
+    session_days: int = 30  # a login lives as long, however often it is refreshed
+    max_login_attempts: int = 5  # wrong passwords in a row, at least 1
+    login_lock_minutes: int = 15
+
+    # Who vouches for people: a provider with a client id is on. Its redirect URI is
+    # <PUBLIC_URL>/v1/auth/oauth2/<provider>/callback
+    oauth_google_client_id: str = ""
+    oauth_google_client_secret: str = field(default="", repr=False)
+    oauth_github_client_id: str = ""
+    oauth_github_client_secret: str = field(default="", repr=False)
+    oauth_github_url: str = "https://github.com"  # or an enterprise server, with its API below
+    oauth_github_api_url: str = "https://api.github.com"
+    oauth_microsoft_client_id: str = ""
+    oauth_microsoft_client_secret: str = field(default="", repr=False)
+    oauth_microsoft_tenant: str = "common"
+    oauth_microsoft_allowed_tenants: str = ""  # ids with commas between them; empty = whomever the tenant admits
+    oauth_custom_client_id: str = ""
+    oauth_custom_client_secret: str = field(default="", repr=False)
+    oauth_custom_issuer: str = ""  # any OpenID Connect issuer; https outside the local default
+    oauth_new_user_role: str = "viewer"  # `service` may do nothing, until an admin says more
 
     # How often; requests per window, 0 = no limit
     rate_limit_auth: int = 5  # a minute
@@ -45,7 +66,9 @@ class Settings:
     rate_limit_task_creation: int = 100  # an hour
     rate_limit_model_selection: int = 200  # an hour
     rate_limit_monitoring: int = 1000  # an hour
-    rate_limit_default: int = 1000  # an hour, whatever else kyros.md documents
+    rate_limit_default: int = 1000  # a minute, whatever else kyros.md documents
+    rate_limit_personas: int = 0  # a minute
+    rate_limit_broker: int = 0  # a minute
 
     # What we tell of ourselves
     log_level: str = "INFO"

@@ -43,6 +43,8 @@ class Exchange:
     remaining_ms: Callable[[], int] | None = None  # the Lambda's own clock, where there is one
     caller: Caller | None = None
     refusal: Failure | None = None  # why the credentials that came with the request do not count
+    confirm: Callable[[], Awaitable[None]] | None = None  # asks the store whether the caller still stands, or raises
+    confirmed: bool = False  # a write of this request has already found that the caller stands
     status: int = 0
     failure: Failure | None = None
     answer_headers: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The tables of this room, one file each; `registry` is what the door asks on every request."""
