@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 
 from quintet.http.answers import Json
 from quintet.http.exchange import Exchange
+from quintet.identity.door import gate
 from quintet.settings import settings
 from quintet.store.clock import iso
 from quintet.telemetry.requests import record
@@ -21,9 +22,5 @@ async def health(asked: Annotated[Exchange, Depends(exchange)]) -> Json:
     return Json({"status": "healthy", "version": settings().version, "timestamp": iso(asked.at)})
 
 
-async def open_gate(_exchange: Exchange) -> None:
-    """Nobody is turned away: what is served here is public, and a path that does not exist needs no key."""
-
-
-app = create_app("operations", [router], gate=open_gate, recorder=record)
+app = create_app("operations", [router], gate=gate(), recorder=record)
 handler = serve(app)

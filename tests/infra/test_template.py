@@ -29,5 +29,15 @@ def test_every_variable_that_functions_are_given_is_a_setting(template: Template
     assert {name for name in given if not name.startswith(FOREIGN)} - Settings.names() == set()
 
 
+def test_every_function_behind_the_api_may_do_what_its_door_does(template: Template) -> None:
+    behind = {name for name, function in template.functions.items() if function.routes}
+    with_door = {
+        name
+        for name, properties in template.of_type("AWS::Serverless::Function")
+        if "DoorPolicy" in str(properties.get("Policies", []))
+    }
+    assert with_door >= behind
+
+
 def _variables(properties: Any) -> set[str]:
     return set(properties.get("Environment", {}).get("Variables", {}))

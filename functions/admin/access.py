@@ -1,0 +1,32 @@
+"""Who may come in here, and what all lists of this API have in common."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from quintet.errors import Failure, Kind
+from quintet.identity.door import permitted
+from quintet.identity.model import Principal
+from quintet.store.pages import Paging
+
+Admin = Annotated[Principal, Depends(permitted("admin"))]
+
+
+async def paging(
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+) -> Paging:
+    return Paging(limit, offset, cursor)
+
+
+Pages = Annotated[Paging, Depends(paging)]
+
+
+def known(field: str, words: Iterable[str], table: Iterable[str]) -> None:
+    """Raises Failure for a word that grants nothing: a slip of the pen is found now, not when somebody is refused."""
+    unknown = sorted(set(words) - set(table))
+    if unknown:
+        issue = f"'{unknown[0]}' is not one of: {', '.join(sorted(table))}"
+        raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

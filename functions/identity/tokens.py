@@ -1,0 +1,54 @@
+"""cyborgmind.md's token endpoint."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+
+from quintet.errors import Failure, Kind
+from quintet.http.answers import Json
+from quintet.http.exchange import exchange_of
+from quintet.http.work import offload
+from quintet.identity.door import open_or_principal
+from quintet.identity.minting import minted
+from quintet.identity.model import Principal
+from quintet.identity.terms import terms
+from quintet.identity.tokens import keyring
+
+router = APIRouter()
+
+
+class Order(BaseModel):
+    subject: str = Field(min_length=1, max_length=255)
+    expiry_minutes: int | None = Field(default=None, ge=1)
+
+
+async def ready() -> None:
+    """Who cannot get a token because there are none should hear that, not that a credential is missing."""
+    await offload(keyring)
+
+
+@router.post("/auth/token", dependencies=[Depends(ready)])
+async def mint(order: Order, request: Request, by: Annotated[Principal, Depends(open_or_principal)]) -> Json:
+    now = exchange_of(request).at
+    claims = minted(by, order.subject, _lifetime(order.expiry_minutes), now)
+    return Json(
+        {
+            "access_token": (await offload(keyring)).sign(claims, now),
+            "token_type": "bearer",
+            "expires_at": claims.expires_at.strftime("%Y-%m-%dT%H:%M:%S"),
+            "subject": claims.subject,
+        },
+        headers={"cache-control": "no-store"},
+    )
+
+
+def _lifetime(minutes: int | None) -> timedelta:
+    if minutes is None:
+        return terms().access
+    most = terms().longest // timedelta(minutes=1)
+    if minutes > most:
+        issue = f"Must be at most {most}"
+        raise Failure(Kind.INVALID, f"expiry_minutes: {issue}", details={"field": "expiry_minutes", "issue": issue})
+    return timedelta(minutes=minutes)
