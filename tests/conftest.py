@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.emulator import GATEWAY_HEADER, Elsewhere, Emulator, Endpoint
+from infra.local.emulator import GATEWAY_HEADER, Emulator, Endpoint
 from infra.local.system import PARAMETERS, System, listen
 from quintet.settings import settings
 from tests import localstack
@@ -65,17 +65,17 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with ExitStack() as parts:
-        aws: Emulator | Elsewhere
-        if localstack.wanted():
-            aws = Elsewhere(parts.enter_context(localstack.endpoint()))
+        elsewhere = localstack.wanted()
+        if elsewhere:
+            endpoint = parts.enter_context(localstack.endpoint())
         else:
             log = parts.enter_context((tmp_path_factory.mktemp("emulator") / "log").open("w"))
-            aws = parts.enter_context(Emulator(log=log))
+            endpoint = parts.enter_context(Emulator(log=log)).endpoint
         # The front's port is known before the front is: the functions are told of it.
         listening = [parts.enter_context(each) for each in listen(0)]
-        system = System(aws, listening)
+        system = System(endpoint, listening, elsewhere=elsewhere)
         system.deploy()
-        yield Stack(system, system.endpoint.client("lambda"))
+        yield Stack(system, endpoint.client("lambda"))
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,24 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from infra.local.connections import Context
+MAX_MILLIS = 29_000
 
 
 class Handler(Protocol):
     def __call__(self, event: dict[str, Any], context: Any, /) -> Any: ...
+
+
+class Context:
+    """What Lambda passes beside the event."""
+
+    function_name = "test"
+    function_version = "$LATEST"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:test"
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return MAX_MILLIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,7 @@ def call(
     ip: str = "203.0.113.7",
 ) -> Answer:
     """One request through a function's handler, as the REST API would pass it on. `target` may have a query."""
-    return answer(handler(event(method, target, headers=headers, body=body, json=json, ip=ip), Context("test", 29)))
+    return answer(handler(event(method, target, headers=headers, body=body, json=json, ip=ip), Context()))
 
 
 def event(

@@ -66,15 +66,6 @@ class Endpoint:
         }
 
 
-class Elsewhere:
-    """An endpoint that somebody else runs: LocalStack, another emulator."""
-
-    running = True
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-
-
 class Emulator:
     """A MiniStack of our own: on loopback, on a port and with keys that nobody else knows.
 
@@ -87,6 +78,7 @@ class Emulator:
         region: str = "us-east-1",
         data: Path | None = None,
         log: int | IO[Any] | None = None,
+        level: str = "INFO",
         held: Sequence[int] = (),
     ) -> None:
         keys = {
@@ -94,7 +86,7 @@ class Emulator:
             "secret_key": secrets.token_hex(20),
             "gateway_key": secrets.token_hex(20),
         }
-        told = {**keys, "region": region, "data": str(data) if data else None}
+        told = {**keys, "region": region, "data": str(data) if data else None, "log_level": level}
         self._scratch = tempfile.mkdtemp(prefix="quintet-")
         environment = bare_environment() | {"TMPDIR": self._scratch}
         try:

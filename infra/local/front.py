@@ -22,10 +22,9 @@ from socket import socket
 from typing import Any
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
 
 from infra.local.children import at_end_of_input, private_stdout
-from infra.local.sockets import CONNECTIONS, MAX_MESSAGE, Sockets
+from infra.local.sockets import CONNECTIONS, MAX_MESSAGE, Receive, Scope, Send, Sockets
 from infra.local.template import ANY, Function, Route, Template
 
 THREADS = 64
@@ -125,7 +124,7 @@ def load(template: Template, code: Path, key: str) -> Front:
     behind: Function | None = template.sockets
     sockets = None
     if behind is not None and behind.id in modules:
-        sockets = Sockets(getattr(modules[behind.id], behind.attribute), behind.id, seconds=behind.timeout)
+        sockets = Sockets(getattr(modules[behind.id], behind.attribute), behind.id)
     return Front(Routes(routes), sockets, key)
 
 

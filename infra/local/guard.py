@@ -3,14 +3,19 @@
 import hmac
 import json
 import re
-import time
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs
 
 from ministack.core import iam_evaluator, sigv4
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.local.emulator import GATEWAY_HEADER, GATEWAY_PATH
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY = 256 << 20  # a function's package is the largest thing that is sent here
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
@@ -32,12 +37,12 @@ class Refused(Exception):  # noqa: N818 - an answer
 class Guard:
     """MiniStack takes the root user's word unverified and answers any web page: nothing of that passes here."""
 
-    def __init__(self, inner: ASGIApp, keys: Keys) -> None:
-        self.last_request = time.monotonic()
+    def __init__(self, inner: App, keys: Keys) -> None:
+        self.served = 0
         self._inner = inner
         self._keys = keys
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
                 scope, receive = await self._admitted(scope, receive)
@@ -48,13 +53,12 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
-        self.last_request = time.monotonic()
-        try:
-            await self._inner(scope, receive, send)
-        finally:
-            self.last_request = time.monotonic()
+        await self._inner(scope, receive, send)
+        self.served += 1
 
-    async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
+    async def _admitted(
+        self, scope: MutableMapping[str, Any], receive: Receive
+    ) -> tuple[MutableMapping[str, Any], Receive]:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if "origin" in headers or not _LOOPBACK.fullmatch(headers.get("host", "")):
             raise Refused("browsers have no business here")
@@ -69,7 +73,7 @@ class Guard:
         self._verify(scope, headers, body)
         return scope, _replayed(body, receive)
 
-    def _verify(self, scope: Scope, headers: dict[str, str], body: bytes) -> None:
+    def _verify(self, scope: MutableMapping[str, Any], headers: dict[str, str], body: bytes) -> None:
         if not headers.get("authorization", "").startswith("AWS4-HMAC-SHA256 "):
             raise Refused("the request is not signed")
         signature = sigv4.parse_header_signature(headers)

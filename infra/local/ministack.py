@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS = 1.0
 SAVE_TIMEOUT = 30.0
-SETTLE_SECONDS = 10.0
 _STREAM_POSITIONS = "dynamodb_stream_positions"
 
 
@@ -61,7 +59,7 @@ def _environment(given: dict[str, Any], port: int) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         # It would remove containers that other emulators on this machine are using.
         "DOCKER_HOST": "unix:///nonexistent",
-        "LOG_LEVEL": "INFO",  # the log shows what functions print
+        "LOG_LEVEL": given["log_level"],
     }
     if given["data"]:
         data = Path(given["data"])
@@ -103,6 +101,7 @@ async def _serve(given: dict[str, Any], door: socket.socket, replies: TextIO) ->
     config.bind = [f"fd://{door.fileno()}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.5
+    config.loglevel = given["log_level"]
     door.listen(1024)
     replies.write(json.dumps({"port": door.getsockname()[1]}) + "\n")
     replies.flush()
@@ -121,13 +120,12 @@ async def _serve(given: dict[str, Any], door: socket.socket, replies: TextIO) ->
 
 
 async def _save_often(guarded: "Guard", ministack: Any) -> None:
-    """Whoever kills us loses at most what was written since the last save began.
-
-    What requests have set going, a state machine say, may write on for a while after the last of them.
-    """
+    """Whoever kills us loses at most what was written since the last save began."""
+    saved = 0
     while True:
         await asyncio.sleep(SAVE_SECONDS)
-        if time.monotonic() - guarded.last_request < SETTLE_SECONDS:
+        if guarded.served != saved:
+            saved = guarded.served
             await _save(ministack)
 
 

@@ -11,14 +11,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.util import cache_from_source
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import IO
 
 from infra.local.children import ROOT, ChildFailed
-from infra.local.cloudformation import DeployFailed
-from infra.local.emulator import Elsewhere, Emulator, Endpoint
+from infra.local.deploy import DeployFailed
+from infra.local.emulator import Emulator, Endpoint
 from infra.local.system import System, listen
 from quintet.settings import Settings
 
@@ -95,9 +94,7 @@ def main() -> int:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """The first signal stops us; those after it are not heard, so that stopping is done in order."""
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
-        signals.append(signal.SIGHUP)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(_number: int, _frame: object) -> None:
         for each in signals:
@@ -122,11 +119,9 @@ class Run:
                 parts.enter_context(each)
             port = listening[0].getsockname()[1]
             LOCAL.mkdir(mode=0o700, exist_ok=True)
-            sources = Sources([ROOT / each for each in _WATCHED])  # before anything reads them
             try:
-                elsewhere = self._options.elsewhere
-                aws = Elsewhere(elsewhere) if elsewhere else self._emulator(parts, LOCAL / f"emulator-{port}.log")
-                system = System(aws, listening, given=self._options.given, say=_note)
+                emulator = None if self._options.elsewhere else self._emulator(parts, LOCAL / f"emulator-{port}.log")
+                system = self._system(emulator, listening)
                 with _step("deploying template.yaml"):
                     system.deploy()
                 with _step("seeding"):
@@ -139,7 +134,7 @@ class Run:
             facts = {"BASE_URL": system.url, **seeded, **system.endpoint.environment()}
             parts.enter_context(_announced(port, facts))
             self._welcome(facts)
-            _watch(sources, system, front)
+            _watch(emulator, system, front)
 
     def _listen(self) -> list[socket.socket]:
         try:
@@ -160,6 +155,13 @@ class Run:
             )
         return parts.enter_context(emulator)
 
+    def _system(self, emulator: Emulator | None, listening: list[socket.socket]) -> System:
+        given = self._options.given
+        if emulator is not None:
+            return System(emulator.endpoint, listening, given=given, say=_note)
+        assert self._options.elsewhere is not None
+        return System(self._options.elsewhere, listening, given=given, elsewhere=True, say=_note)
+
     def _welcome(self, facts: Mapping[str, str]) -> None:
         url = facts["BASE_URL"]
         print(f"\nQuintet is ready on {url} after {time.monotonic() - self._began:.1f} s\n")
@@ -168,7 +170,7 @@ class Run:
                 print(f"  {name:15} {facts[name]}")
         print(
             f"\n  curl {url}/health"
-            f"\n  curl {url}/auth/token -H 'Content-Type: application/json' -d '{{\"subject\":\"user123\"}}'"
+            f"\n  curl {url}/auth/token -H 'Content-Type: application/json' -d '{{\"user_id\":\"me\"}}'"
             f"\n  curl {url}/v1/auth/me -H 'Authorization: Bearer {facts.get('API_KEY', 'YOUR_KEY')}'\n"
         )
         if self._options.elsewhere:
@@ -199,33 +201,27 @@ class Front:
         self._child.stop()
 
 
-def _watch(sources: "Sources", system: System, front: Front) -> None:
+def _watch(emulator: Emulator | None, system: System, front: Front) -> None:
     """Raises Problem when the emulator is gone; an edit that fails is shown, and mended by a later one."""
+    sources = Sources([ROOT / each for each in _WATCHED])
     while True:
         time.sleep(LOOK_SECONDS)
-        if not system.aws.running:
+        if emulator is not None and not emulator.running:
             raise Problem("the emulator ended unexpectedly")
         edited = sources.edited()
         if not edited and front.running:
             continue
         _note("edited: taking it over" if edited else "the front ended unexpectedly: starting it again")
-        for path in edited:
-            _forget_compiled(path)
         try:
-            if system.outgrown or any(path.suffix in _DECLARED for path in edited):
+            if any(path.suffix in _DECLARED for path in edited):
                 system.deploy()
             front.renew()
-            system.renew_code()
+            if emulator is not None:
+                system.deployment.renew_code()
         except Exception as failed:  # whatever an edit breaks, the next one can mend
             _note(f"{type(failed).__name__}: {failed}; what ran before runs on, the next edit tries again")
         else:
             _note("serving the new code")
-
-
-def _forget_compiled(path: Path) -> None:
-    """Python tells an edit by the second and the file's length: a quick edit of the same length would not count."""
-    if path.suffix == _CODE:
-        Path(cache_from_source(path)).unlink(missing_ok=True)
 
 
 class Sources:

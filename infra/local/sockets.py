@@ -1,22 +1,35 @@
 """WebSockets as API Gateway would serve them: events for the sockets function, and `@connections` to answer through."""
 
 import asyncio
+import base64
 import json
 import logging
-from collections.abc import Callable, Mapping
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
-from starlette.types import Message, Receive, Scope, Send
+from quintet.store.clock import iso, millis
 
-from infra.local.connections import PROTOCOLS, Connection, Context
-from quintet.store.clock import iso
-
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[dict[str, Any], Any], Any]
 
+# On our own host the path says the protocol; behind API Gateway, which has no paths here, `?protocol=` does.
+PROTOCOLS: Mapping[str, str] = {
+    "/ws/stream": "toron",
+    "/stream": "cyborgmind",
+    "/ws/elevenlabs": "elevenlabs",
+    "/ws": "kyros",
+}
 MAX_MESSAGE = 128 << 10  # API Gateway's
 ANSWER_SECONDS = 29.0  # how long API Gateway waits for the function before it takes the next message
 CONNECTIONS = "@connections"
@@ -27,28 +40,104 @@ _ABNORMAL = 1006
 log = logging.getLogger("quintet.local")
 
 
+class Context:
+    """What a handler may ask of Lambda about its invocation."""
+
+    memory_limit_in_mb = 512
+    function_version = "$LATEST"
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.function_name = name
+        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
+        self.aws_request_id = secrets.token_hex(16)
+        self._until = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, round((self._until - time.monotonic()) * 1000))
+
+
+@dataclass(slots=True)
+class Connection:
+    scope: Scope
+    send: Send
+    stage: str
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(11) + "=")
+    opened: datetime = field(default_factory=lambda: datetime.now(UTC))
+    active: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.scope["headers"]]
+
+    @property
+    def host(self) -> str:
+        return next((value for name, value in self.headers if name.lower() == "host"), "localhost")
+
+    @property
+    def identity(self) -> dict[str, str]:
+        agent = next((value for name, value in self.headers if name.lower() == "user-agent"), "")
+        return {"sourceIp": (self.scope.get("client") or ("",))[0], "userAgent": agent}
+
+    def event(self, route: str, kind: str, **more: Any) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        return {
+            "requestContext": {
+                "routeKey": route,
+                "eventType": kind,
+                "connectionId": self.id,
+                "connectedAt": millis(self.opened),
+                "messageDirection": "IN",
+                "requestId": secrets.token_hex(8),
+                "extendedRequestId": secrets.token_hex(8),
+                "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+                "requestTimeEpoch": millis(now),
+                "domainName": self.host,
+                "apiId": "local",
+                "stage": self.stage,
+                "identity": self.identity,
+                **more.pop("context", {}),
+            },
+            "isBase64Encoded": False,
+            **more,
+        }
+
+    def connect_event(self) -> dict[str, Any]:
+        query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        query["protocol"] = [PROTOCOLS[self.scope["path"]]]
+        headers = _grouped(self.headers)
+        return self.event(
+            "$connect",
+            "CONNECT",
+            headers={name: values[-1] for name, values in headers.items()},
+            multiValueHeaders=headers,
+            queryStringParameters={name: values[-1] for name, values in query.items()},
+            multiValueQueryStringParameters=query,
+        )
+
+    def message_event(self, message: Message) -> dict[str, Any]:
+        text, data = message.get("text"), message.get("bytes")
+        body = text if text is not None else base64.b64encode(data or b"").decode()
+        event = self.event("$default", "MESSAGE", body=body, context={"messageId": secrets.token_hex(8)})
+        event["isBase64Encoded"] = text is None
+        return event
+
+    def disconnect_event(self, code: int, reason: str) -> dict[str, Any]:
+        context = {"disconnectStatusCode": code, "disconnectReason": reason}
+        return self.event("$disconnect", "DISCONNECT", context=context, headers={"Host": self.host})
+
+
 class Sockets:
-    """Open connections by id. `handler` runs in threads; one connection's messages are handled one after another.
+    """Open connections by id. `handler` runs in threads; one connection's messages are handled one after another."""
 
-    `seconds` is the function's own timeout, of which it can ask; `patience` is how long the next message waits for it.
-    """
-
-    def __init__(
-        self,
-        handler: Handler,
-        name: str,
-        *,
-        stage: str = "local",
-        seconds: float = ANSWER_SECONDS,
-        patience: float = ANSWER_SECONDS,
-    ) -> None:
+    def __init__(self, handler: Handler, name: str, *, stage: str = "local", timeout: float = ANSWER_SECONDS) -> None:
         self._handler = handler
         self._name = name
         self._stage = stage
-        self._seconds = seconds
-        self._patience = patience
+        self._timeout = timeout
         self._open: dict[str, Connection] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sockets")
+
+    # The client's side
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -63,10 +152,10 @@ class Sockets:
             told = {"connectionId": connection.id, "requestId": event["requestContext"]["requestId"]}
             await _refuse(send, status, {"message": _phrase(status), **told})
             return
+        self._open[connection.id] = connection
         code, reason = _ABNORMAL, ""
         try:
             await send({"type": "websocket.accept", "subprotocol": _subprotocol(answer)})
-            self._open[connection.id] = connection
             code, reason = await self._converse(connection, receive)
         except OSError:
             pass  # the client left before it was let in
@@ -94,7 +183,7 @@ class Sockets:
         while (message := await waiting.get()) is not None:
             event = connection.message_event(message)
             call = asyncio.ensure_future(self._call(event))
-            done, _ = await asyncio.wait({call}, timeout=self._patience)
+            done, _ = await asyncio.wait({call}, timeout=self._timeout)
             failed = call.result() is None if done else True
             if failed and connection.id in self._open:
                 told = {
@@ -107,7 +196,7 @@ class Sockets:
 
     async def _call(self, event: dict[str, Any]) -> Any:
         """What the handler returned; None when it raised."""
-        context = Context(self._name, self._seconds)
+        context = Context(self._name, self._timeout)
         loop = asyncio.get_running_loop()
         try:
             answer = await loop.run_in_executor(self._threads, self._handler, event, context)
@@ -116,9 +205,11 @@ class Sockets:
             return None
         return {} if answer is None else answer
 
+    # The functions' side
+
     async def manage(self, method: str, path: str, receive: Receive, send: Send) -> None:
         """`path` is what follows the API's URL: `/@connections/{id}`."""
-        connection = self._open.get(path.rpartition("/")[2])
+        connection = self._open.get(unquote(path.rpartition("/")[2]))
         if connection is None:
             await _answer(send, HTTPStatus.GONE, {"message": "Gone"}, error="GoneException")
         elif method == "GET":
@@ -164,6 +255,13 @@ def _subprotocol(answer: Mapping[str, Any]) -> str | None:
     wanted = "sec-websocket-protocol"
     headers = answer.get("headers") or {}
     return next((value for name, value in headers.items() if name.lower() == wanted), None)
+
+
+def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, value in headers:
+        grouped.setdefault(name, []).append(value)
+    return grouped
 
 
 def _phrase(status: int) -> str:

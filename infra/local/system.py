@@ -9,10 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from infra.local.children import ROOT, Child, ChildFailed, bare_environment
-from infra.local.deploy import Deployed, Deployment, Say
-from infra.local.emulator import Elsewhere, Emulator, Endpoint
+from infra.local.deploy import NOT_EMULATED, Deployed, Deployment, Say
+from infra.local.emulator import Endpoint
 from infra.local.packages import Bundle, WorkingTree
-from infra.local.translate import NOT_EMULATED
 
 READY_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
@@ -29,23 +28,23 @@ FRONT_ALONE = ("AWS::ApiGatewayV2::",)
 
 
 class System:
-    """`given` goes to every function, over SETTINGS."""
+    """`given` goes to every function, over SETTINGS. `elsewhere`: the endpoint is not an emulator of ours."""
 
     def __init__(
         self,
-        aws: Emulator | Elsewhere,
+        endpoint: Endpoint,
         listening: Sequence[socket.socket],
         *,
         given: Mapping[str, str] | None = None,
+        elsewhere: bool = False,
         root: Path = ROOT,
         say: Say = print,
     ) -> None:
-        self.aws = aws
+        self.endpoint = endpoint
         self.url = f"http://127.0.0.1:{listening[0].getsockname()[1]}"
-        self._ours = isinstance(aws, Emulator)
-        packages = WorkingTree(root) if self._ours else Bundle(root)
-        lacking = NOT_EMULATED if self._ours else FRONT_ALONE
-        self.deployment = Deployment(aws.endpoint, packages, root=root, lacking=lacking, say=say)
+        packages = Bundle(root) if elsewhere else WorkingTree(root)
+        without = FRONT_ALONE if elsewhere else NOT_EMULATED
+        self.deployment = Deployment(endpoint, packages, root=root, without=without, say=say)
         self._listening = listening
         self._given = given or {}
         self._key = secrets.token_urlsafe(24)  # opens the way from functions to open WebSockets
@@ -55,20 +54,6 @@ class System:
     def deployed(self) -> Deployed:
         assert self._deployed is not None, "deploy first"
         return self._deployed
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return self.aws.endpoint
-
-    @property
-    def outgrown(self) -> bool:
-        """Whether a function's code was written, or is gone, since the deploy."""
-        return {function.id for function in self.deployment.functions()} != set(self.deployed.names)
-
-    def renew_code(self) -> None:
-        """Elsewhere functions keep the code that they were deployed with: there it takes too long for every edit."""
-        if self._ours:
-            self.deployment.renew_code()
 
     def deploy(self) -> None:
         """Raises DeployFailed."""
@@ -93,7 +78,7 @@ class System:
         """
         descriptors = [each.fileno() for each in self._listening]
         told = {
-            "template": str(self.deployment.source),
+            "template": str(self.deployment.template().source),
             "code": str(self.deployment.code),
             "key": self._key,
             "listening": descriptors,

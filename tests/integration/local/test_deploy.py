@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.cloudformation import DeployFailed
-from infra.local.deploy import Deployed, Deployment
+from infra.local.deploy import Deployed, DeployFailed, Deployment
 from infra.local.emulator import GATEWAY_HEADER, Emulator
 from infra.local.packages import WorkingTree
 from infra.local.template import Function
@@ -42,12 +40,6 @@ Resources:
         - Statement: { Effect: Allow, Action: dynamodb:PutItem, Resource: !GetAtt Data.Outputs.TableArn }
       Events:
         Any: { Type: Api, Properties: { RestApiId: !Ref Api, Path: "/one/{proxy+}", Method: ANY } }
-  FollowFunction:
-    Type: AWS::Serverless::Function
-    Properties:
-      Handler: one.app.follow
-      Events:
-        Stream: { Type: DynamoDB, Properties: { Stream: !GetAtt Data.Outputs.Stream, StartingPosition: TRIM_HORIZON } }
   LaterFunction:
     Type: AWS::Serverless::Function
     Properties: { Handler: later.app.handler }
@@ -80,12 +72,10 @@ Resources:
       BillingMode: PAY_PER_REQUEST
       AttributeDefinitions: [ { AttributeName: pk, AttributeType: S } ]
       KeySchema: [ { AttributeName: pk, KeyType: HASH } ]
-      StreamSpecification: { StreamViewType: NEW_IMAGE }
       TimeToLiveSpecification: { AttributeName: gone_at, Enabled: true }
 Outputs:
   Table: { Value: !Ref Things }
   TableArn: { Value: !GetAtt Things.Arn }
-  Stream: { Value: !GetAtt Things.StreamArn }
 """
 MACHINE = """
 StartAt: Fail
@@ -119,14 +109,7 @@ def handler(event, context):
     if event.get("say") == "delete":
         boto3.client("dynamodb").delete_item(TableName=os.environ["TABLE"], Key={"pk": {"S": "1"}})
     return {"statusCode": 200, "body": "first"}
-
-def follow(event, context):
-    with open(os.environ["SEEN_FILE"], "a") as file:
-        file.writelines(record["dynamodb"]["Keys"]["pk"]["S"] + " " for record in event["Records"])
 """
-
-
-SETTINGS = {"METRICS": "false", "SEEN_FILE": os.devnull}
 
 
 @dataclass(frozen=True)
@@ -155,12 +138,12 @@ def small(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Small
     (root / "functions" / "one" / "app.py").write_text(FUNCTION)
     said: list[str] = []
     deployment = Deployment(emulator.endpoint, WorkingTree(root), root=root, stack="small", say=said.append)
-    return Small(root, emulator, deployment, deployment.deploy(SETTINGS, {"Stage": "test"}), said)
+    return Small(root, emulator, deployment, deployment.deploy({"METRICS": "false"}, {"Stage": "test"}), said)
 
 
 def test_a_function_without_code_is_left_out_and_named(small: Small) -> None:
     assert small.said[:1] == ["skipping LaterFunction: later.app is not written yet"]
-    assert set(small.deployed.names) == {"OneFunction", "FollowFunction"}
+    assert set(small.deployed.names) == {"OneFunction"}
 
 
 def test_reads_back_what_the_function_was_given(small: Small) -> None:
@@ -229,7 +212,7 @@ def test_a_warm_function_takes_edited_code(small: Small) -> None:
 
 
 def test_deploying_again_brings_the_stack_up_to_date(small: Small) -> None:
-    again = small.deployment.deploy({**SETTINGS, "LOG_LEVEL": "DEBUG"}, {"Stage": "test"})
+    again = small.deployment.deploy({"METRICS": "false", "LOG_LEVEL": "DEBUG"}, {"Stage": "test"})
     assert again.names == small.deployed.names
     assert again.environments["OneFunction"]["LOG_LEVEL"] == "DEBUG"
 
@@ -255,9 +238,7 @@ def test_no_function_outlives_the_emulator(small: Small, tmp_path: Path, how: st
         deployment = Deployment(
             emulator.endpoint, WorkingTree(small.root), root=small.root, stack="small", say=small.said.append
         )
-        name = deployment.deploy({**SETTINGS, "PID_FILE": str(tmp_path / "pid")}, {"Stage": "test"}).names[
-            "OneFunction"
-        ]
+        name = deployment.deploy({"PID_FILE": str(tmp_path / "pid")}, {"Stage": "test"}).names["OneFunction"]
         event = json.dumps({"say": "sleep"}).encode()
         emulator.endpoint.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=event)
         pid = int(eventually(lambda: (tmp_path / "pid").read_text()))
@@ -265,23 +246,3 @@ def test_no_function_outlives_the_emulator(small: Small, tmp_path: Path, how: st
             os.kill(emulator.pid, signal.SIGKILL)
             eventually(lambda: not alive(pid))
     assert not alive(pid)
-
-
-@pytest.mark.parametrize("how", ["stop", "kill"])
-def test_kept_tables_are_followed_on_after_a_restart(small: Small, tmp_path: Path, how: str) -> None:
-    seen, data = tmp_path / "seen", tmp_path / "data"
-    data.mkdir()
-
-    def told(file: Path, word: str) -> Callable[[], bool]:
-        return lambda: word in file.read_text()
-
-    for word in ("before", "after"):
-        with Emulator(log=subprocess.DEVNULL, data=data) as emulator:
-            deployment = Deployment(emulator.endpoint, WorkingTree(small.root), root=small.root, say=small.said.append)
-            deployed = deployment.deploy({**SETTINGS, "SEEN_FILE": str(seen)}, {"Stage": "test"})
-            table = deployed.environments["OneFunction"]["TABLE"]
-            emulator.endpoint.client("dynamodb").put_item(TableName=table, Item={"pk": {"S": word}})
-            eventually(told(seen, word))
-            if how == "kill":
-                eventually(told(data / "state" / "dynamodb.json", word))
-                os.kill(emulator.pid, signal.SIGKILL)

@@ -1,21 +1,51 @@
-"""The front over a real socket: streams as they are made, hang-ups noticed, requests as Lambda would show them."""
+"""The front over a real socket: streams as they are made, hang-ups noticed, WebSockets as API Gateway has them."""
 
 from quintet.http.app import create_app
 
 import asyncio
 import http.client
+import json
+import socket
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from queue import Queue
 from typing import Any
 
+import pytest
 import requests
 from fastapi import APIRouter
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
+from infra.local.front import Front, Routes, server
+from infra.local.sockets import MAX_MESSAGE, Handler, Sockets
+from infra.local.system import listen
+from infra.local.template import Route
 from quintet.http.exchange import Exchange
 from quintet.http.sse import EventStream, frame
-from tests.integration.local.serving import PATIENCE, serving
+
+KEY = "the-functions-key"
+PATIENCE = 20.0
+
+
+@contextmanager
+def serving(app: Any = None, sockets: Sockets | None = None) -> Iterator[str]:
+    """The front on a free port, in a thread."""
+    front = Front(Routes([(Route("ANY", "/{proxy+}"), app)] if app else []), sockets, KEY)
+    ready = threading.Event()
+    running = server(front, lambda state: ready.set() if state == "serving" else None)
+    listening = listen(0)
+    address = f"127.0.0.1:{listening[0].getsockname()[1]}"
+    thread = threading.Thread(target=running.run, kwargs={"sockets": listening})
+    thread.start()
+    assert ready.wait(PATIENCE)
+    try:
+        yield address
+    finally:
+        running.should_exit = True
+        thread.join()
 
 
 class Feed:
@@ -118,3 +148,258 @@ def test_a_path_that_the_template_does_not_have_gets_api_gateways_answer() -> No
     with serving() as address:
         answer = requests.get(f"http://{address}/nowhere", timeout=PATIENCE)
     assert (answer.status_code, answer.json()) == (403, {"message": "Missing Authentication Token"})
+
+
+# ---- WebSockets
+
+
+class Function:
+    """A sockets function: records its events, and answers $connect with `answer`."""
+
+    def __init__(self, answer: Any = None, on_message: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self.events: Queue[dict[str, Any]] = Queue()
+        self._answer = {"statusCode": 200} if answer is None else answer
+        self._on_message = on_message
+
+    def __call__(self, event: dict[str, Any], context: Any) -> Any:
+        assert context.get_remaining_time_in_millis() > 0
+        self.events.put(event)
+        if event["requestContext"]["eventType"] == "MESSAGE" and self._on_message:
+            self._on_message(event)
+        return self._answer
+
+    def next(self) -> dict[str, Any]:
+        return self.events.get(timeout=PATIENCE)
+
+
+@contextmanager
+def talking(function: Handler, **options: Any) -> Iterator[str]:
+    with serving(sockets=Sockets(function, "SocketsFunction", **options)) as address:
+        yield address
+
+
+def post(address: str, connection: str, body: bytes = b"", method: str = "POST", key: str = KEY) -> requests.Response:
+    url = f"http://{address}/{key}/@connections/{connection}"
+    return requests.request(method, url, data=body, timeout=PATIENCE)
+
+
+def id_of(event: dict[str, Any]) -> str:
+    return str(event["requestContext"]["connectionId"])
+
+
+@pytest.mark.parametrize(
+    ("path", "protocol"),
+    [("/ws/stream", "toron"), ("/stream", "cyborgmind"), ("/ws/elevenlabs", "elevenlabs"), ("/ws", "kyros")],
+)
+def test_the_path_says_the_protocol(path: str, protocol: str) -> None:
+    function = Function()
+    with talking(function) as address, connect(f"ws://{address}{path}?agent_id=7&protocol=other"):
+        event = function.next()
+        assert event["queryStringParameters"] == {"agent_id": "7", "protocol": protocol}
+
+
+def test_connect_message_and_disconnect_are_told_as_api_gateway_tells_them() -> None:
+    function = Function()
+    with talking(function) as address:
+        with connect(f"ws://{address}/ws", additional_headers={"X-API-Key": "k"}, user_agent_header="me") as client:
+            client.send('{"type":"ping"}')
+            client.send(b"\x00\xff")
+        connected, text, binary, gone = (function.next() for _ in range(4))
+    context = connected["requestContext"]
+    assert (context["routeKey"], context["eventType"]) == ("$connect", "CONNECT")
+    assert context["identity"] == {"sourceIp": "127.0.0.1", "userAgent": "me"}
+    assert {"domainName", "stage", "requestId", "requestTimeEpoch", "connectedAt"} <= set(context)
+    assert {name.lower(): value for name, value in connected["headers"].items()}["x-api-key"] == "k"
+    assert (text["requestContext"]["routeKey"], text["body"]) == ("$default", '{"type":"ping"}')
+    assert (binary["body"], binary["isBase64Encoded"], text["isBase64Encoded"]) == ("AP8=", True, False)
+    assert (gone["requestContext"]["routeKey"], gone["requestContext"]["eventType"]) == ("$disconnect", "DISCONNECT")
+    assert gone["requestContext"]["disconnectStatusCode"] == 1000
+    assert {id_of(event) for event in (connected, text, binary, gone)} == {id_of(connected)}
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_a_refused_connection_gets_the_functions_status_before_the_upgrade(status: int) -> None:
+    function = Function({"statusCode": status})
+    with talking(function) as address:
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://{address}/ws")
+        function.next()
+    assert refused.value.response.status_code == status
+    assert function.events.empty()  # never open, so never closed
+
+
+def test_a_function_that_fails_on_connect_refuses() -> None:
+    def fail(_event: dict[str, Any], _context: Any) -> None:
+        raise RuntimeError("no")
+
+    with talking(fail) as address, pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://{address}/ws")
+    assert refused.value.response.status_code == 500
+
+
+def test_an_unknown_path_is_not_upgraded() -> None:
+    with talking(Function()) as address, pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://{address}/v1/tasks")
+    assert refused.value.response.status_code == 404
+
+
+def test_the_subprotocol_that_the_function_chose_is_echoed() -> None:
+    function = Function({"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "convai"}})
+    with (
+        talking(function) as address,
+        connect(f"ws://{address}/ws/elevenlabs", subprotocols=[Subprotocol("convai")]) as client,
+    ):
+        assert client.subprotocol == "convai"
+
+
+def test_messages_of_one_connection_are_handled_in_order() -> None:
+    handled: list[str] = []
+    first = threading.Event()
+
+    def slow_at_first(event: dict[str, Any]) -> None:
+        if event["body"] == "0":
+            assert first.wait(PATIENCE)
+        handled.append(event["body"])
+
+    function = Function(on_message=slow_at_first)
+    with talking(function) as address:
+        with connect(f"ws://{address}/ws") as client:
+            for number in range(20):
+                client.send(str(number))
+            function.next()
+            function.next()
+            first.set()
+        while function.next()["requestContext"]["eventType"] != "DISCONNECT":
+            pass
+    assert handled == [str(number) for number in range(20)]
+
+
+def test_one_connections_slow_message_does_not_hold_up_another_connection() -> None:
+    held = threading.Event()
+
+    def hold(event: dict[str, Any]) -> None:
+        if event["body"] == "hold":
+            assert held.wait(PATIENCE)
+
+    function = Function(on_message=hold)
+    with talking(function) as address, connect(f"ws://{address}/ws") as one, connect(f"ws://{address}/ws") as other:
+        one.send("hold")
+        other.send("pass")
+        bodies = [function.next().get("body") for _ in range(4)]
+        assert bodies[2:] == ["hold", "pass"] or bodies[2:] == ["pass", "hold"]
+        held.set()
+
+
+def test_functions_answer_through_connections() -> None:
+    function = Function()
+    with talking(function) as address, connect(f"ws://{address}/ws") as client:
+        connection = id_of(function.next())
+        assert post(address, connection, b'{"token":"h\xc3\xa9"}').status_code == 200
+        assert client.recv(timeout=PATIENCE) == '{"token":"hé"}'
+        told = post(address, connection, method="GET").json()
+        assert told["identity"]["sourceIp"] == "127.0.0.1"
+
+
+def test_a_handler_may_answer_while_it_runs() -> None:
+    where: list[str] = []
+
+    def echo(event: dict[str, Any]) -> None:
+        assert post(where[0], id_of(event), event["body"].encode()).status_code == 200
+
+    with talking(Function(on_message=echo)) as address, connect(f"ws://{address}/ws") as client:
+        where.append(address)
+        client.send("hello")
+        assert client.recv(timeout=PATIENCE) == "hello"
+
+
+def test_a_connection_that_is_gone_is_gone() -> None:
+    function = Function()
+    with talking(function) as address:
+        with connect(f"ws://{address}/ws"):
+            connection = id_of(function.next())
+        assert function.next()["requestContext"]["eventType"] == "DISCONNECT"
+        answer = post(address, connection, b"late")
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (410, "GoneException")
+
+
+def test_deleting_a_connection_closes_it() -> None:
+    function = Function()
+    with talking(function) as address, connect(f"ws://{address}/ws") as client:
+        connection = id_of(function.next())
+        assert post(address, connection, method="DELETE").status_code == 204
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=PATIENCE)
+        assert function.next()["requestContext"]["eventType"] == "DISCONNECT"
+        assert post(address, connection, b"late").status_code == 410
+
+
+def test_messages_are_bounded_both_ways() -> None:
+    function = Function()
+    with talking(function) as address, connect(f"ws://{address}/ws", max_size=None) as client:
+        connection = id_of(function.next())
+        assert post(address, connection, b"x" * MAX_MESSAGE).status_code == 200
+        assert len(client.recv(timeout=PATIENCE)) == MAX_MESSAGE
+        assert post(address, connection, b"x" * (MAX_MESSAGE + 1)).status_code == 413
+        client.send("x" * MAX_MESSAGE)
+        assert len(function.next()["body"]) == MAX_MESSAGE
+        client.send("x" * (MAX_MESSAGE + 1))
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=PATIENCE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+        assert function.next()["requestContext"]["eventType"] == "DISCONNECT"
+
+
+def test_connections_are_reached_with_the_key_and_never_from_a_web_page() -> None:
+    function = Function()
+    with talking(function) as address, connect(f"ws://{address}/ws") as client:
+        connection = id_of(function.next())
+        assert post(address, connection, b"x", key="guess").status_code == 403
+        url = f"http://{address}/{KEY}/@connections/{connection}"
+        assert requests.post(url, data=b"x", headers={"Origin": "http://evil"}, timeout=PATIENCE).status_code == 403
+        assert post(address, connection, b"right").status_code == 200
+        assert client.recv(timeout=PATIENCE) == "right"
+
+
+def test_a_client_that_vanishes_is_reported_after_what_it_said() -> None:
+    function = Function()
+    with talking(function) as address, connect(f"ws://{address}/ws") as client:
+        client.send("last words")
+        client.socket.shutdown(socket.SHUT_RDWR)
+        kinds = [function.next()["requestContext"]["eventType"] for _ in range(3)]
+    assert kinds == ["CONNECT", "MESSAGE", "DISCONNECT"]
+
+
+def test_a_failing_message_is_told_to_the_client_and_the_socket_stays_open() -> None:
+    def fail(_event: dict[str, Any]) -> None:
+        raise RuntimeError("no")
+
+    with talking(Function(on_message=fail)) as address, connect(f"ws://{address}/ws") as client:
+        for _ in range(2):
+            client.send("x")
+            assert json.loads(client.recv(timeout=PATIENCE))["message"] == "Internal server error"
+
+
+def test_a_handler_that_takes_too_long_does_not_hold_up_the_next_message() -> None:
+    forever = threading.Event()
+
+    def stuck(event: dict[str, Any]) -> None:
+        if event["body"] == "stuck":
+            forever.wait(PATIENCE)
+
+    function = Function(on_message=stuck)
+    with talking(function, timeout=0.2) as address, connect(f"ws://{address}/ws") as client:
+        client.send("stuck")
+        assert json.loads(client.recv(timeout=PATIENCE))["message"] == "Endpoint request timed out"
+        client.send("next")
+        assert [function.next().get("body") for _ in range(3)] == [None, "stuck", "next"]
+        forever.set()
+
+
+def test_stopping_the_front_tells_the_function_that_its_connections_are_gone() -> None:
+    function = Function()
+    with ExitStack() as client:
+        with talking(function) as address:
+            client.enter_context(connect(f"ws://{address}/ws"))
+            function.next()
+        assert function.next()["requestContext"]["eventType"] == "DISCONNECT"
