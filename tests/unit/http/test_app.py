@@ -156,3 +156,7 @@ async def test_a_route_is_recorded_by_its_template() -> None:
     for path in ("/v1/tasks/7", "/v1/nowhere/7"):
         await ask(edge, "GET", path)
     assert seen == ["/v1/tasks/{task_id}", "unmatched"]
+
+
+def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
+    assert Json({"said": "a\ud800b"}).body == b'{"said":"a?b"}'

@@ -12,12 +12,15 @@ from quintet.store.clock import iso
 
 
 class Json(Response):
-    """Compact UTF-8 JSON. NaN and infinity are not JSON: they raise ValueError here instead of breaking the reader."""
+    """Compact UTF-8 JSON. NaN and infinity are not JSON: they raise ValueError here instead of breaking the reader.
+
+    Half a surrogate pair, which a vendor's JSON may hold, is no text either: it becomes a question mark.
+    """
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
 
 
 def envelope(

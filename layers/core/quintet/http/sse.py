@@ -35,7 +35,7 @@ def frame(data: str, *, event: str | None = None, id: str | None = None, retry_m
             "\r", "\n"
         )  # each of the three ends a line, and so could forge a field
     lines += [f"data: {line}" for line in data.split("\n")]
-    return ("\n".join(lines) + "\n\n").encode()
+    return ("\n".join(lines) + "\n\n").encode(errors="replace")
 
 
 class EventStream(Response):
