@@ -17,7 +17,7 @@ from quintet.identity.credentials import Credential, refused
 from quintet.identity.door import principal
 from quintet.identity.logins import Grant
 from quintet.identity.minting import minted
-from quintet.identity.model import Principal, PrincipalKind
+from quintet.identity.model import Principal
 from quintet.identity.terms import terms
 from quintet.identity.tokens import keyring
 from quintet.store.clock import iso
@@ -112,12 +112,12 @@ def granted(exchange: Exchange, grant: Grant, message: str) -> Json:
 
 
 def _profile(caller: Principal) -> dict[str, Any]:
-    """A service has no account to log in to: only a user has dates."""
-    user = logins().users.get(caller.id) if caller.kind is PrincipalKind.USER else None
+    """A key acts for its owner: whoever calls with one sees the owner's account, and what the key itself may do."""
+    user = logins().users.get(caller.id)
     return {
         "id": caller.id,
-        "email": caller.email,
-        "name": caller.name,
+        "email": user.email if user else caller.email,
+        "name": user.name if user else caller.name,
         "roles": list(caller.roles),
         "permissions": sorted(caller.permissions),
         "created_at": iso(user.created_at) if user else None,

@@ -170,7 +170,7 @@ class Run:
                 print(f"  {name:15} {facts[name]}")
         print(
             f"\n  curl {url}/health"
-            f"\n  curl {url}/auth/token -H 'Content-Type: application/json' -d '{{\"user_id\":\"me\"}}'"
+            f"\n  curl {url}/auth/token -H 'Content-Type: application/json' -d '{{\"subject\":\"me\"}}'"
             f"\n  curl {url}/v1/auth/me -H 'Authorization: Bearer {facts.get('API_KEY', 'YOUR_KEY')}'\n"
         )
         if self._options.elsewhere:
