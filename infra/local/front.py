@@ -26,9 +26,12 @@ import uvicorn
 from infra.local.children import at_end_of_input, private_stdout
 from infra.local.sockets import CONNECTIONS, MAX_MESSAGE, Receive, Scope, Send, Sockets
 from infra.local.template import ANY, Function, Route, Template
+from quintet.settings import settings
 
 THREADS = 64
 GRACE_SECONDS = 2
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_PORT = re.compile(r":\d+$")
 _PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
 
 
@@ -70,15 +73,21 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 class Front:
-    """One ASGI app. `key` is the secret first segment of the path under which functions reach open WebSockets."""
+    """One ASGI app. `key` is the secret first segment of the path under which functions reach open WebSockets.
 
-    def __init__(self, routes: Routes, sockets: Sockets | None, key: str) -> None:
+    It answers to loopback's names and to `hosts` alone: a web page whose own name resolves to us gets nothing.
+    """
+
+    def __init__(self, routes: Routes, sockets: Sockets | None, key: str, hosts: Iterable[str] = ()) -> None:
         self._routes = routes
         self._sockets = sockets
         self._key = key
+        self._hosts = _LOOPBACK | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and self._sockets is not None:
+        if not self._ours(scope):
+            await _strange_host(scope, receive, send)
+        elif scope["type"] == "websocket" and self._sockets is not None:
             await self._sockets.serve(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
@@ -88,6 +97,11 @@ class Front:
         else:
             app = self._routes.find(scope["method"], scope["path"])
             await (app or _nowhere)(_merged(scope), receive, send)
+
+    def _ours(self, scope: Scope) -> bool:
+        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
+        names = [_PORT.sub("", host) for host in hosts]
+        return names != [] and all(name in self._hosts or name.endswith(".localhost") for name in names)
 
     def _for_functions(self, scope: Scope) -> bool:
         key, _, rest = scope["path"][1:].partition("/")
@@ -110,9 +124,22 @@ def _merged(scope: Scope) -> Scope:
 
 async def _nowhere(_scope: Scope, _receive: Receive, send: Send) -> None:
     """API Gateway's own words for a path or method that the template does not have."""
-    body = b'{"message":"Missing Authentication Token"}'
+    await _refuse(send, HTTPStatus.FORBIDDEN, b"Missing Authentication Token")
+
+
+async def _strange_host(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close"})
+        return
+    message = b"This host name is not ours: start with ALLOWED_HOSTS=its.name to serve it"
+    await _refuse(send, HTTPStatus.MISDIRECTED_REQUEST, message)
+
+
+async def _refuse(send: Send, status: HTTPStatus, message: bytes) -> None:
+    body = b'{"message":"%s"}' % message
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": int(HTTPStatus.FORBIDDEN), "headers": headers})
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -125,7 +152,8 @@ def load(template: Template, code: Path, key: str) -> Front:
     sockets = None
     if behind is not None and behind.id in modules:
         sockets = Sockets(getattr(modules[behind.id], behind.attribute), behind.id)
-    return Front(Routes(routes), sockets, key)
+    hosts = [host.strip() for host in settings().allowed_hosts.split(",") if host.strip()]
+    return Front(Routes(routes), sockets, key, hosts)
 
 
 def server(front: Front, say: Callable[[str], None]) -> uvicorn.Server:

@@ -22,6 +22,7 @@ class Settings:
     aws_endpoint_url: str = ""
     aws_lambda_function_name: str = ""
     public_url: str = ""  # where callers reach us; redirect URIs and webhook links are built from it
+    allowed_hosts: str = ""  # names beside loopback's that the local front answers to, with commas between
     sockets_url: str = ""  # `POST {sockets_url}/@connections/{id}` reaches an open WebSocket
     signing_secret_id: str = ""  # Secrets Manager: what the stack generated for itself
     integrations_secret_id: str = ""  # Secrets Manager: what the owner filled in (OAuth clients, Slack, VAPI, vendors)

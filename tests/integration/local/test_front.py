@@ -403,3 +403,29 @@ def test_stopping_the_front_tells_the_function_that_its_connections_are_gone() -
             client.enter_context(connect(f"ws://{address}/ws"))
             function.next()
         assert function.next()["requestContext"]["eventType"] == "DISCONNECT"
+
+
+@pytest.mark.parametrize("host", ["rebound.example", "127.0.0.1.rebound.example", "", "localhost.rebound.example:80"])
+def test_refuses_a_name_that_is_not_its_own(host: str) -> None:
+    with serving(Feed().app) as address:
+        answer = requests.get(f"http://{address}/stream", headers={"Host": host}, timeout=PATIENCE)
+    assert answer.status_code == 421
+    assert "ALLOWED_HOSTS" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "LOCALHOST", "app.localhost:1", "[::1]:8000", "127.0.0.1"])
+def test_answers_to_every_name_of_loopback(host: str) -> None:
+    with serving(Feed().app) as address:
+        answer = requests.get(f"http://{address}/elsewhere", headers={"Host": host}, timeout=PATIENCE)
+    assert answer.status_code == 404
+
+
+def test_refuses_a_websocket_under_a_strange_name() -> None:
+    rebound = {"Host": "rebound.example"}
+    with (
+        serving(sockets=Sockets(lambda _event, _context: {"statusCode": 200}, "test")) as address,
+        pytest.raises(InvalidStatus) as refused,
+        connect(f"ws://{address}/ws", additional_headers=rebound),
+    ):
+        pass
+    assert refused.value.response.status_code == 403
