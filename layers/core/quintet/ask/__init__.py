@@ -1,0 +1,1 @@
+"""Prompts, streams and envelope encryption: toron.md."""

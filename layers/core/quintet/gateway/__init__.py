@@ -1,0 +1,1 @@
+"""Every model call of the system: choose, reserve, call, settle, record, learn."""

@@ -1,0 +1,1 @@
+"""Reinforcement-learning policies that remember: cyborgmind.md."""

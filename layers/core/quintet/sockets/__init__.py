@@ -1,0 +1,1 @@
+"""The WebSocket API: connections, one dispatcher, a protocol each for four documents."""

@@ -1,0 +1,1 @@
+"""The task platform, its agents and escalations: kyros.md."""
