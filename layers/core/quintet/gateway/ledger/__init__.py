@@ -1,0 +1,1 @@
+"""Budgets that cannot leak: the worst case is reserved before a call, what it really cost is settled once."""
