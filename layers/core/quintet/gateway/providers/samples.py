@@ -1,0 +1,186 @@
+"""The smallest sensible instance of a JSON schema: what the offline model answers and calls tools with."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_DEEP = 6  # below this, only what is required and no items beyond the fewest: recursive schemas end
+_DEEPEST = 40
+_FORMATS = {
+    "date-time": "2026-01-01T00:00:00Z",
+    "date": "2026-01-01",
+    "time": "00:00:00Z",
+    "duration": "P1D",
+    "email": "someone@example.com",
+    "hostname": "example.com",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+_LONGEST = 100_000  # characters; a schema that asks for more is not filled
+
+
+def sample(schema: Any, text: str = "text") -> Any:
+    """`text` stands where any string would do."""
+    return _Sampler(schema if isinstance(schema, Mapping) else {}, text).value(schema, 0)
+
+
+class _Sampler:
+    def __init__(self, root: Mapping[str, Any], text: str) -> None:
+        self._root = root
+        self._text = text
+
+    def value(self, schema: Any, depth: int) -> Any:
+        if not isinstance(schema, Mapping) or depth > _DEEPEST:
+            return None
+        schema = self._resolved(schema, depth)
+        for key in ("const", "default"):
+            if key in schema:
+                return schema[key]
+        if isinstance(schema.get("enum"), list) and schema["enum"]:
+            return schema["enum"][0]
+        if isinstance(schema.get("examples"), list) and schema["examples"]:
+            return schema["examples"][0]
+        kind = _kind(schema)
+        if kind == "object":
+            return self._object(schema, depth)
+        if kind == "array":
+            return self._array(schema, depth)
+        if kind == "string":
+            return self._string(schema)
+        if kind in ("integer", "number"):
+            return _number(schema, whole=kind == "integer")
+        return True if kind == "boolean" else None
+
+    def _resolved(self, schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
+        """References followed, `allOf` merged, the first of several alternatives that is not null taken."""
+        for _ in range(_DEEPEST):
+            if isinstance(schema.get("$ref"), str):
+                schema = {**self._referred(schema["$ref"]), **_without(schema, "$ref")}
+            elif isinstance(schema.get("allOf"), list):
+                merged = _without(schema, "allOf")
+                for part in schema["allOf"]:
+                    merged = _merged(merged, part if isinstance(part, Mapping) else {})
+                schema = merged
+            else:
+                several = next((key for key in ("anyOf", "oneOf") if schema.get(key)), None)
+                if several is None:
+                    break
+                one = _preferred(schema[several], depth)
+                schema = _merged(_without(schema, several), one)
+        return schema
+
+    def _referred(self, pointer: str) -> Mapping[str, Any]:
+        here: Any = self._root
+        for step in pointer.removeprefix("#").split("/")[1:]:
+            here = here.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(here, Mapping) else None
+        return here if isinstance(here, Mapping) else {}
+
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        properties = schema.get("properties")
+        properties = properties if isinstance(properties, Mapping) else {}
+        required = [name for name in schema.get("required") or () if isinstance(name, str)]
+        wanted = required if required or depth >= _DEEP else list(properties)
+        filled = {name: self.value(properties.get(name, {"type": "string"}), depth + 1) for name in wanted}
+        others = schema.get("additionalProperties")
+        for index in range(len(filled), min(int(schema.get("minProperties") or 0), 100)):
+            filled[f"key{index + 1}"] = self.value(others, depth + 1) if isinstance(others, Mapping) else self._text
+        return filled
+
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        fewest, most = int(schema.get("minItems") or 0), int(schema.get("maxItems", 1_000))
+        first = schema.get("prefixItems")
+        if isinstance(first, list):
+            return [self.value(each, depth + 1) for each in first]
+        count = min(max(fewest, 0 if depth >= _DEEP else 1), most, 1_000)
+        items = schema.get("items", {"type": "string"})
+        values = [self.value(items, depth + 1) for _ in range(count)]
+        return _distinct(values, items) if schema.get("uniqueItems") else values
+
+    def _string(self, schema: Mapping[str, Any]) -> str:
+        if schema.get("format") in _FORMATS:
+            return _FORMATS[schema["format"]]
+        text = self._text
+        pattern = schema.get("pattern")
+        if isinstance(pattern, str):
+            text = _matching(pattern) or text
+        fewest, most = min(int(schema.get("minLength") or 0), _LONGEST), int(schema.get("maxLength", _LONGEST))
+        return text.ljust(fewest, "x")[:most]
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((each for each in kind if each != "null"), "null")
+    if isinstance(kind, str):
+        return kind
+    if "properties" in schema:
+        return "object"
+    if "items" in schema:
+        return "array"
+    return "number" if schema.keys() & {"minimum", "maximum"} else "string"
+
+
+def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
+    """1 where that is allowed, else the nearest bound."""
+    step = schema.get("multipleOf") or (1 if whole else 0)
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    gap = step or 0.5
+    value: float = step or 1
+    if isinstance(above, int | float) and value <= above:
+        value = above + gap
+    if isinstance(low, int | float) and value < low:
+        value = low
+    if isinstance(below, int | float) and value >= below:
+        value = below - gap if not isinstance(above, int | float) or below - gap > above else (above + below) / 2
+    if isinstance(high, int | float) and value > high:
+        value = high
+    if step and value % step:
+        value -= value % step
+        value += step if isinstance(low, int | float) and value < low else 0
+    return int(value) if whole or value == int(value) else value
+
+
+def _matching(pattern: str) -> str | None:
+    """Something short that many patterns take; a pattern that none of these fits is left unmet."""
+    candidates = ("a", "A", "0", "a1", "abc", "ABC", "abc-123", "0000", "1.0.0", "a.b", "A1", "+10000000000", "text")
+    try:
+        compiled = re.compile(pattern)
+    except re.error:
+        return None
+    return next((each for each in candidates if compiled.search(each)), None)
+
+
+def _distinct(values: list[Any], items: Any) -> list[Any]:
+    """Alike values told apart where their kind allows it."""
+    if isinstance(items, Mapping) and isinstance(items.get("enum"), list):
+        return list(items["enum"][: len(values)])
+    if all(isinstance(each, str) for each in values):
+        return [each if index == 0 else f"{each} {index + 1}" for index, each in enumerate(values)]
+    if all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
+        return [each + index for index, each in enumerate(values)]
+    return values
+
+
+def _preferred(alternatives: Any, depth: int) -> Mapping[str, Any]:
+    """Not null while there is another; where it is deep, the one that goes no deeper."""
+    offered = [each for each in alternatives if isinstance(each, Mapping)] or [{}]
+    real = [each for each in offered if each.get("type") != "null"] or offered
+    if depth >= _DEEP:
+        return next((each for each in offered if each.get("type") == "null"), real[-1])
+    return real[0]
+
+
+def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in schema.items() if name != key}
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**one, **other}
+    if "properties" in one and "properties" in other:
+        merged["properties"] = {**one["properties"], **other["properties"]}
+    if "required" in one and "required" in other:
+        merged["required"] = [*one["required"], *(name for name in other["required"] if name not in one["required"])]
+    return merged
