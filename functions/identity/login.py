@@ -18,6 +18,7 @@ from quintet.identity.door import principal
 from quintet.identity.logins import Grant
 from quintet.identity.minting import minted
 from quintet.identity.model import Principal
+from quintet.identity.store import users
 from quintet.identity.terms import terms
 from quintet.identity.tokens import keyring
 from quintet.store.clock import iso
@@ -54,14 +55,14 @@ class Order(BaseModel):
 @router.post("/login")
 async def log_in(given: Annotated[Login, Depends(form_or_json(Login))], request: Request) -> Json:
     exchange = exchange_of(request)
-    grant = await logins().log_in(given.username, given.password, exchange.at)
+    grant = await (await logins()).log_in(given.username, given.password, exchange.at)
     return granted(exchange, grant, "Logged in")
 
 
 @router.post("/refresh")
 async def refresh(given: Annotated[Refresh, Depends(form_or_json(Refresh))], request: Request) -> Json:
     exchange = exchange_of(request)
-    grant = await offload(logins().refresh, given.refresh_token, exchange.at)
+    grant = await offload((await logins()).refresh, given.refresh_token, exchange.at)
     return granted(exchange, grant, "Token refreshed")
 
 
@@ -78,7 +79,7 @@ async def token(order: Annotated[Order, Depends(form_or_json(Order))], request: 
     if caller.key_id is None or client_id not in {None, caller.key_id, caller.id}:
         raise refused("Invalid client credentials", error="invalid_client")
     scopes = None if order.scope is None else order.scope.split()
-    claims = minted(caller, caller.id, terms().access, exchange.at, scopes)
+    claims = minted(caller, caller.id, (await terms()).access, exchange.at, scopes)
     return envelope(
         exchange,
         {
@@ -113,7 +114,7 @@ def granted(exchange: Exchange, grant: Grant, message: str) -> Json:
 
 def _profile(caller: Principal) -> dict[str, Any]:
     """A key acts for its owner: whoever calls with one sees the owner's account, and what the key itself may do."""
-    user = logins().users.get(caller.id)
+    user = users.get(caller.id)
     return {
         "id": caller.id,
         "email": user.email if user else caller.email,

@@ -31,7 +31,7 @@ class Answer(BaseModel):
 
 @router.get("/{provider}")
 async def begin(provider: str, request: Request) -> Response:
-    departure = await signing_in().begin(provider, exchange_of(request).at)
+    departure = await (await signing_in()).begin(provider, exchange_of(request).at)
     answer = Response(status_code=302, headers={"location": departure.url, "cache-control": "no-store"})
     name, secure = _cookie()
     answer.set_cookie(
@@ -62,7 +62,7 @@ async def _finish(provider: str, answer: Answer, request: Request) -> Json:
     exchange = exchange_of(request)
     name, secure = _cookie()
     back = Return(answer.state, answer.code, answer.error, cookie=request.cookies.get(name))
-    response = granted(exchange, await signing_in().finish(provider, back, exchange.at), "Signed in")
+    response = granted(exchange, await (await signing_in()).finish(provider, back, exchange.at), "Signed in")
     response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
     return response
 

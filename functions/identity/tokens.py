@@ -32,7 +32,7 @@ async def ready() -> None:
 @router.post("/auth/token", dependencies=[Depends(ready)])
 async def mint(order: Order, request: Request, by: Annotated[Principal, Depends(open_or_principal)]) -> Json:
     now = exchange_of(request).at
-    claims = minted(by, order.subject, _lifetime(order.expiry_minutes), now)
+    claims = minted(by, order.subject, await _lifetime(order.expiry_minutes), now)
     return Json(
         {
             "access_token": (await offload(keyring)).sign(claims, now),
@@ -44,10 +44,11 @@ async def mint(order: Order, request: Request, by: Annotated[Principal, Depends(
     )
 
 
-def _lifetime(minutes: int | None) -> timedelta:
+async def _lifetime(minutes: int | None) -> timedelta:
+    known = await terms()
     if minutes is None:
-        return terms().access
-    most = terms().longest // timedelta(minutes=1)
+        return known.access
+    most = known.longest // timedelta(minutes=1)
     if minutes > most:
         issue = f"Must be at most {most}"
         raise Failure(Kind.INVALID, f"expiry_minutes: {issue}", details={"field": "expiry_minutes", "issue": issue})

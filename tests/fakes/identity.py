@@ -186,11 +186,11 @@ class FakeSessions:
     def add(self, session: Session) -> None:
         self._tables.sessions[session.id] = session
 
-    def rotate(self, session: Session, token_id: str) -> bool:
+    def rotate(self, session: Session, token_id: str, at: datetime) -> bool:
         known = self._tables.sessions[session.id]
         if known.token_id != session.token_id or known.ended_at is not None:
             return False
-        self._tables.sessions[session.id] = replace(known, token_id=token_id)
+        self._tables.sessions[session.id] = replace(known, token_id=token_id, used_at=at)
         return True
 
     def end(self, session: Session, user: User, at: datetime, *also: Write) -> None:

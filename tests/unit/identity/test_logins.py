@@ -1,11 +1,14 @@
 """Logging in and staying logged in, over fake tables and a cheap argon2."""
 
 import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from quintet.configuration import live
+from quintet.configuration.model import SYSTEM, Document
 from quintet.errors import Failure, Kind
 from quintet.identity.limits import Limit
 from quintet.identity.logins import Grant, Logins
@@ -25,6 +28,7 @@ PASSWORD = "correct horse"
 TERMS = Terms(
     access=timedelta(hours=1),
     session=timedelta(days=30),
+    idle=timedelta(minutes=30),
     longest=timedelta(days=7),
     logins=Limit("login", 3, 900, renewed=True),
     new_roles=("viewer",),
@@ -224,7 +228,7 @@ async def test_who_loses_a_race_ends_the_family(desk: Desk, monkeypatch: pytest.
 
 @on_a_loop
 async def test_a_refresh_ends_with_its_session(desk: Desk) -> None:
-    desk.logins = replace(desk.logins, terms=replace(TERMS, session=timedelta(minutes=90)))
+    desk.logins = replace(desk.logins, terms=replace(TERMS, session=timedelta(minutes=90), idle=timedelta(hours=2)))
     first = await desk.logins.log_in("ada", PASSWORD, NOW - timedelta(minutes=60))
     second = desk.logins.refresh(first.refresh_token, NOW)
     assert second.expires_in == 30 * 60
@@ -256,8 +260,45 @@ async def test_a_refresh_brings_the_users_newest_roles(desk: Desk) -> None:
     assert keyring().read(second.access_token).roles == second.user.roles == ("viewer",)
 
 
-def test_the_terms_are_those_of_the_settings(configure: Configure) -> None:
+@pytest.fixture
+def said() -> Iterator[Callable[..., None]]:
+    """`said(security={...})`: what an operator has configured."""
+
+    def say(**values: object) -> None:
+        live.keep(Document(SYSTEM, 1, NOW, "ops", values))
+
+    live.keep(Document(SYSTEM))
+    yield say
+    live.forget()
+
+
+@on_a_loop
+async def test_what_an_operator_configured_goes_before_the_settings(
+    configure: Configure, said: Callable[..., None]
+) -> None:
+    configure(jwt_expiry_minutes=7, max_login_attempts=9)
+    said(security={"jwt_expiration_hours": 2, "max_login_attempts": 4, "session_timeout_minutes": 5})
+    given = await terms()
+    assert (given.access, given.idle, given.logins.most) == (timedelta(hours=2), timedelta(minutes=5), 4)
+
+
+def test_a_session_that_nobody_used_for_too_long_is_not_refreshed(desk: Desk) -> None:
+    began = NOW - timedelta(minutes=80)
+    first = desk.logins.begin(desk.ada, began)
+    second = desk.logins.refresh(first.refresh_token, began + timedelta(minutes=20))
+    third = desk.logins.refresh(second.refresh_token, began + timedelta(minutes=45))
+    assert "idle" in desk.refused_refresh(third.refresh_token, NOW)
+
+
+def test_a_request_keeps_a_session_awake(desk: Desk) -> None:
+    first = desk.logins.begin(desk.ada, NOW)
+    awake = replace(desk.logins, seen=lambda account: {desk.ada.account: NOW + timedelta(minutes=50)}.get(account))
+    assert awake.refresh(first.refresh_token, NOW + timedelta(minutes=59)).user.id == desk.ada.id
+
+
+@on_a_loop
+async def test_the_terms_are_those_of_the_settings(configure: Configure, said: Callable[..., None]) -> None:
     configure(jwt_expiry_minutes=7, session_days=3, max_login_attempts=9, login_lock_minutes=2)
-    given = terms()
+    given = await terms()
     assert (given.access, given.session, given.new_roles) == (timedelta(minutes=7), timedelta(days=3), ("viewer",))
     assert given.logins == Limit("login", 9, 120, renewed=True)

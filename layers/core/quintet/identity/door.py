@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from starlette.requests import Request
 
+from quintet.configuration.live import said
 from quintet.errors import Failure, Kind
 from quintet.http.exchange import Exchange, exchange_of
 from quintet.http.work import offload
@@ -45,6 +46,8 @@ _ATTEMPTS = 3
 _MISSING = "Not authenticated: send an API key as X-API-Key or X-Ryuzen-Key, or a token as Authorization: Bearer"
 _MISSING_IN = {"cyborgmind": "Not authenticated"}  # as its document spells it
 _KEY_EXPIRED = "API key has expired"
+_MAINTENANCE = "The system is in maintenance: nothing is changed until it ends, reading goes on"
+_MAINTENANCE_SECONDS = 60.0
 _REVOKED = "These credentials have been revoked"
 
 T = TypeVar("T")
@@ -71,8 +74,9 @@ class Registry(Protocol):
 class Door:
     """One per app. What it remembers of callers is checked against their account, so it is never out of date."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, closed: Callable[[], Awaitable[bool]] | None = None) -> None:
         self._registry = registry
+        self._closed = closed  # whether the system is in maintenance
         self._callers: Recent[str, Principal] = Recent(_KEEP_CALLERS, _KEEP_SECONDS)
         self._exhausted: Recent[tuple[str, str], Tally] = Recent(_KEEP_EXHAUSTED, _KEEP_SECONDS)
         self._keyring: Recent[None, Keyring] = Recent(1, _KEEP_SECONDS)
@@ -81,6 +85,8 @@ class Door:
     async def __call__(self, exchange: Exchange) -> None:
         if limits.is_public(exchange.path):
             return
+        if self._closed is not None and limits.rests(exchange.method, exchange.path) and await self._closed():
+            raise Failure(Kind.UNAVAILABLE, _MAINTENANCE, retry_after=_MAINTENANCE_SECONDS)
         limit = limits.limit_of(exchange.method, exchange.path, exchange.dialect, settings())
         tally = await self._name(exchange, limit)
         if limit is None:
@@ -214,7 +220,11 @@ class Door:
 
 def gate() -> Door:
     """The gate that every function passes to `create_app`."""
-    return Door(tables)
+    return Door(tables, in_maintenance)
+
+
+async def in_maintenance() -> bool:
+    return bool(await said("system", "maintenance_mode"))
 
 
 async def provisional_principal(request: Request) -> Principal:

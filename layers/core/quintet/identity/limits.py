@@ -12,6 +12,8 @@ MINUTE, HOUR = 60, 3600
 _UNITS = {MINUTE: "minute", HOUR: "hour"}
 
 _PUBLIC = re.compile(r"/(health|healthz|metrics|api/v1/health)$|/console(/|$)")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_STAYS = re.compile(r"/auth/token$|/v1/(auth|configuration|monitoring)(/|$)|/admin/v1(/|$)")
 # Within kyros.md, the first pattern that matches: method and path, group, seconds.
 _KYROS = tuple(
     (re.compile(pattern), group, seconds)
@@ -49,6 +51,11 @@ class Tally:
     admitted: bool
     remaining: int
     resets_at: datetime
+
+
+def rests(method: str, path: str) -> bool:
+    """Whether maintenance keeps this request out: all that may change something, but what ends the maintenance."""
+    return method not in _READING and _STAYS.match(path) is None
 
 
 def is_public(path: str) -> bool:

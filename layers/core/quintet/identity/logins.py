@@ -1,6 +1,7 @@
 """Logging in with a password, and staying logged in: a session is a family of tokens that grows by refreshing."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -21,6 +22,7 @@ from quintet.store.transactions import Unmet, Write
 _WRONG = "Wrong username or password"
 _DISABLED = "This user has been disabled"
 _ENDED = "This session has ended: log in again"
+_IDLE = "This session was idle for too long: log in again"
 _REPLAYED = "This refresh token was used before, so its session has been ended: log in again"
 _ATTEMPTS = 3
 
@@ -32,7 +34,7 @@ class SessionStore(Protocol):
 
     def add(self, session: Session, /) -> None: ...
 
-    def rotate(self, session: Session, token_id: str, /) -> bool: ...
+    def rotate(self, session: Session, token_id: str, at: datetime, /) -> bool: ...
 
     def end(self, session: Session, user: User, at: datetime, /, *also: Write) -> None: ...
 
@@ -55,6 +57,14 @@ class Grant:
     expires_in: int  # seconds
 
 
+Seen = Callable[[str], datetime | None]
+"""When a request was last made for this account."""
+
+
+def _never(_account: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Logins:
     users: UserStore
@@ -63,6 +73,7 @@ class Logins:
     passwords: Passwords
     terms: Terms
     announce: Announce = silently
+    seen: Seen = _never
 
     async def log_in(self, name: str, password: str, now: datetime) -> Grant:
         """An attempt is counted before the password is looked at, so that many at once are no way around the lock.
@@ -95,11 +106,17 @@ class Logins:
         user = self.users.get(claims.subject)
         if session is None or user is None or not session.holds_for(user, now):
             raise refused(_ENDED)
+        if now - self._last_used(session, user) > self.terms.idle:
+            raise refused(_IDLE)
         token_id = new_id("tok", now)
-        if session.token_id != claims.token_id or not self.sessions.rotate(session, token_id):
+        if session.token_id != claims.token_id or not self.sessions.rotate(session, token_id, now):
             self._end(session.id, now)
             raise refused(_REPLAYED)
         return self._grant(user, replace(session, token_id=token_id), now)
+
+    def _last_used(self, session: Session, user: User) -> datetime:
+        moments = (session.began_at, session.used_at, self.seen(user.account))
+        return max(moment for moment in moments if moment is not None)
 
     def _verified(self, name: str, password: str) -> User | None:
         user = self.users.by_name(login_of(name))

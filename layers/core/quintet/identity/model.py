@@ -238,6 +238,7 @@ class Session:
     began_at: datetime
     expires_at: datetime
     ended_at: datetime | None = None
+    used_at: datetime | None = None  # when it was refreshed last
 
     def holds_for(self, user: User, now: datetime) -> bool:
         return (

@@ -89,6 +89,7 @@ def session_row(session: Session) -> dict[str, Any]:
             "began_at": millis(session.began_at),
             "valid_until": millis(session.expires_at),
             "ended_at": _number(session.ended_at),
+            "used_at": _number(session.used_at),
             "expires_at": epoch(session.expires_at),
         }
     )
@@ -102,6 +103,7 @@ def session_of(row: Row) -> Session:
         began_at=from_millis(row["began_at"]),
         expires_at=from_millis(row["valid_until"]),
         ended_at=_moment(row.get("ended_at")),
+        used_at=_moment(row.get("used_at")),
     )
 
 

@@ -25,6 +25,7 @@ class SessionItem(Table):
     began_at = NumberAttribute()
     valid_until = NumberAttribute()
     ended_at = NumberAttribute(null=True)
+    used_at = NumberAttribute(null=True)
     expires_at = NumberAttribute()
 
 
@@ -39,11 +40,13 @@ def add(session: Session) -> None:
     SessionItem(**session_row(session)).save(condition=SessionItem.id.does_not_exist())
 
 
-def rotate(session: Session, token_id: str) -> bool:
+def rotate(session: Session, token_id: str, at: datetime) -> bool:
     """Whether the session's refresh token was still the one that was read: of two that try, one succeeds."""
     unchanged = (SessionItem.token_id == session.token_id) & SessionItem.ended_at.does_not_exist()
     try:
-        SessionItem(session.id).update([SessionItem.token_id.set(token_id)], condition=unchanged)
+        SessionItem(session.id).update(
+            [SessionItem.token_id.set(token_id), SessionItem.used_at.set(millis(at))], condition=unchanged
+        )
     except UpdateError as error:
         if error.cause_response_code == "ConditionalCheckFailedException":
             return False

@@ -1,0 +1,53 @@
+"""The system's own document: kyros.md's /configuration, what it says by default and what each value may be."""
+
+import zoneinfo
+from typing import Any
+
+from quintet.configuration.model import Leaf, Schema, number, switch, told, whole, word
+from quintet.settings import settings
+
+_ENVIRONMENTS = {"prod": "production", "dev": "development", "local": "development"}
+
+
+def _time_zone(value: Any) -> str | None:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (TypeError, ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return "Must be the name of a time zone, such as UTC or Europe/Berlin"
+    return None
+
+
+def schema() -> Schema:
+    """Money is in USD here, as the document has it."""
+    given = settings()
+    return {
+        "system": {
+            "version": told(given.version),
+            "environment": told(_ENVIRONMENTS.get(given.stage, given.stage)),
+            "timezone": Leaf("UTC", _time_zone),
+            "maintenance_mode": switch(False),
+        },
+        "models": {
+            "default_model": word("glm-4.5"),
+            "escalation_model": word("claude-4.1-opus"),
+            "fallback_model": word("glm-4.5"),
+            "timeout": whole(300, 1, 3600),
+        },
+        "escalation": {
+            "auto_approve_threshold": number(0.8, 0, 1),
+            "max_daily_escalations": whole(10, 0, 100_000),
+            "cost_threshold": number(20.0, 0, 1_000_000),
+            "approval_required": switch(True),
+        },
+        "monitoring": {
+            "metrics_retention_days": whole(90, 1, 3650),
+            "alert_enabled": switch(True),
+            "performance_tracking": switch(True),
+            "daily_budget": number(50.0, 0, 10_000_000),
+        },
+        "security": {
+            "jwt_expiration_hours": number(24, 0.05, 720),
+            "max_login_attempts": whole(given.max_login_attempts, 1, 1000),
+            "session_timeout_minutes": whole(30, 1, 525_600),
+        },
+    }
