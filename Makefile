@@ -91,6 +91,16 @@ bench: $(VENV)/.dev ## Measure cold starts and the cheapest route of what ships 
 build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed and compiled
 	@$(SAM) build
 
+ENV ?= dev
+
+.PHONY: deploy
+deploy: $(VENV)/.local $(TOOLS)/.installed ## Deploy into your AWS account with SAM (ENV=dev|prod of samconfig.toml)
+	@SAM_CLI_TELEMETRY=0 $(RUN) -m infra.release --env $(ENV) --sam $(TOOLS)/bin/sam
+
+.PHONY: destroy
+destroy: $(VENV)/.local $(TOOLS)/.installed ## Delete the stack; tables, keys and secrets are retained
+	@SAM_CLI_TELEMETRY=0 $(RUN) -m infra.release --env $(ENV) --sam $(TOOLS)/bin/sam --destroy
+
 .PHONY: check
 check: $(VENV)/.dev check-templates ## Format, lint, types, architecture, dead code, templates
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
