@@ -59,6 +59,19 @@ class Settings:
     oauth_custom_issuer: str = ""  # any OpenID Connect issuer; https outside the local default
     oauth_new_user_role: str = "viewer"  # `service` may do nothing, until an admin says more
 
+    # Which models' vendors there are: one with a key is on. A base URL of one's own needs no key
+    openai_api_key: str = field(default="", repr=False)
+    openai_base_url: str = ""
+    anthropic_api_key: str = field(default="", repr=False)
+    anthropic_base_url: str = ""
+    deepseek_api_key: str = field(default="", repr=False)
+    gemini_api_key: str = field(default="", repr=False)
+    groq_api_key: str = field(default="", repr=False)
+    mistral_api_key: str = field(default="", repr=False)
+    openrouter_api_key: str = field(default="", repr=False)
+    xai_api_key: str = field(default="", repr=False)
+    zhipu_api_key: str = field(default="", repr=False)
+
     # How often; requests per window, 0 = no limit
     rate_limit_auth: int = 5  # a minute
     rate_limit_policy: int = 100  # a minute

@@ -12,8 +12,11 @@ _kept: dict[str, tuple[float, dict[str, str]]] = {}
 
 
 def secret(name: str) -> str:
-    """`name` is a field of the settings. Empty when nobody has given one: the caller decides what that means."""
-    given: str = getattr(settings(), name)
+    """`name` is a field of the settings, or one that only the stores know.
+
+    Empty when nobody has given one: the caller decides what that means.
+    """
+    given: str = getattr(settings(), name, "")
     if given:
         return given
     for store in (settings().signing_secret_id, settings().integrations_secret_id):

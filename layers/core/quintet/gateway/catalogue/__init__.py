@@ -1,0 +1,1 @@
+"""What there is to call: providers, models, their prices, and how routing chooses among them by default."""

@@ -1,0 +1,190 @@
+"""The catalogue's table: a partition that is read as a whole, the price versions beside it, and its generation.
+
+| pk | sk | what |
+|---|---|---|
+| `catalogue` | `provider#<id>`, `model#<id>`, `routing` | what is in force: `body` is JSON, `rev` its revision |
+| `price#<model>` | version | what a model cost from then on |
+
+The generation lies where every instance looks all the time: in the table of `gateway/present.py`.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.transactions import TransactWrite
+
+from quintet.gateway.catalogue.model import (
+    BUILTIN,
+    BUILTIN_PROVIDER,
+    ECHO,
+    ECHO_MODEL,
+    Catalogue,
+    Defaults,
+    Model,
+    Price,
+    Provider,
+)
+from quintet.gateway.catalogue.rows import body_of, defaults_of, model_of, price_of, provider_of
+from quintet.settings import settings
+from quintet.store import wire
+from quintet.store.items import from_item
+from quintet.store.tables import Table, TableName
+from quintet.store.transactions import Write, write_together
+
+_ALL = "catalogue"
+_ROUTING = "routing"
+_TOGETHER = 45  # a transaction takes 100 writes; a model is two
+
+
+class CatalogueItem(Table):
+    class Meta:
+        table_name = TableName("catalogue")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    body = UnicodeAttribute()
+    rev = NumberAttribute(default=0)
+
+
+class GenerationItem(Table):
+    class Meta:
+        table_name = TableName("present")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    generation = NumberAttribute()
+
+    @classmethod
+    def grown(cls) -> Write:
+        """Tells every instance that the catalogue is another one now."""
+        return lambda tx: tx.update(cls("now", "catalogue"), actions=[cls.generation.add(1)])
+
+
+async def read(generation: int) -> Catalogue:
+    """All of it, as of `generation` at the least."""
+    items: list[dict[str, Any]] = []
+    start: Any = None
+    while True:
+        answer = await wire.call(
+            "Query",
+            {
+                "TableName": settings().table("catalogue"),
+                "KeyConditionExpression": "pk = :all",
+                "ExpressionAttributeValues": {":all": {"S": _ALL}},
+                "ConsistentRead": True,
+                **({"ExclusiveStartKey": start} if start else {}),
+            },
+        )
+        items += [from_item(item) for item in answer["Items"]]
+        start = answer.get("LastEvaluatedKey")
+        if not start:
+            return _catalogue(generation, items)
+
+
+def all_of_it() -> Catalogue:
+    """The same for who edits; the generation is of no use there."""
+    items = [item.attribute_values for item in CatalogueItem.query(_ALL, consistent_read=True)]
+    return _catalogue(0, items)
+
+
+def _catalogue(generation: int, items: Iterable[dict[str, Any]]) -> Catalogue:
+    providers: dict[str, Provider] = {}
+    models: dict[str, Model] = {}
+    defaults = Defaults()
+    for item in items:
+        kind, _, name = item["sk"].partition("#")
+        body, rev = json.loads(item["body"]), int(item["rev"])
+        if kind == "provider":
+            providers[name] = provider_of(name, body, rev)
+        elif kind == "model":
+            models[name] = model_of(name, body, rev)
+        else:
+            defaults = defaults_of(body, rev)
+    providers.setdefault(BUILTIN, BUILTIN_PROVIDER)
+    models.setdefault(ECHO, ECHO_MODEL)
+    return Catalogue(generation, providers, models, defaults)
+
+
+def provider(id: str) -> Provider | None:  # noqa: A002
+    item = _item(f"provider#{id}")
+    return provider_of(id, json.loads(item.body), int(item.rev)) if item else None
+
+
+def model(id: str) -> Model | None:  # noqa: A002
+    item = _item(f"model#{id}")
+    return model_of(id, json.loads(item.body), int(item.rev)) if item else None
+
+
+def defaults() -> Defaults:
+    item = _item(_ROUTING)
+    return defaults_of(json.loads(item.body), int(item.rev)) if item else Defaults()
+
+
+def put_provider(provider: Provider, *also: Write) -> None:
+    """`rev` is one more than that of what it replaces; 1 for a new one. Raises Unmet for a lost race."""
+    _put(f"provider#{provider.id}", body_of(provider), provider.rev, also)
+
+
+def put_model(model: Model, *also: Write) -> None:
+    """Raises Unmet for a lost race."""
+    price = CatalogueItem(f"price#{model.id}", model.price.version, body=body_of(model), rev=model.rev)
+    _put(f"model#{model.id}", body_of(model), model.rev, (*also, lambda tx: tx.save(price)))
+
+
+def put_defaults(defaults: Defaults, *also: Write) -> None:
+    """Raises Unmet for a lost race."""
+    _put(_ROUTING, body_of(defaults), defaults.rev, also)
+
+
+def remove(kind: str, id: str, rev: int, *also: Write) -> None:  # noqa: A002
+    """Raises Unmet for a lost race."""
+    item = CatalogueItem(_ALL, f"{kind}#{id}")
+
+    def write(transaction: TransactWrite) -> None:
+        transaction.delete(item, condition=CatalogueItem.rev == rev)
+
+    write_together([write, GenerationItem.grown(), *also])
+
+
+def prices(model_id: str) -> list[Price]:
+    """Those that a model has had, the oldest first."""
+    return [price_of(json.loads(item.body)["price"]) for item in CatalogueItem.query(f"price#{model_id}")]
+
+
+def fill(providers: Iterable[Provider], models: Iterable[Model]) -> int:
+    """Adds those that are not there yet. Answers how many."""
+    nouns: list[Provider | Model] = [*providers, *models]
+    for start in range(0, len(nouns), _TOGETHER):
+        write_together([*map(_added, nouns[start : start + _TOGETHER]), GenerationItem.grown()])
+    return len(nouns)
+
+
+def _added(noun: Provider | Model) -> Write:
+    kind = "provider" if isinstance(noun, Provider) else "model"
+    item = CatalogueItem(_ALL, f"{kind}#{noun.id}", body=body_of(noun), rev=noun.rev)
+
+    def write(transaction: TransactWrite) -> None:
+        transaction.save(item)
+        if isinstance(noun, Model):
+            transaction.save(CatalogueItem(f"price#{noun.id}", noun.price.version, body=item.body, rev=noun.rev))
+
+    return write
+
+
+def _item(sk: str) -> CatalogueItem | None:
+    try:
+        return CatalogueItem.get(_ALL, sk, consistent_read=True)
+    except CatalogueItem.DoesNotExist:
+        return None
+
+
+def _put(sk: str, body: str, rev: int, also: Iterable[Write]) -> None:
+    item = CatalogueItem(_ALL, sk, body=body, rev=rev)
+    unchanged = CatalogueItem.pk.does_not_exist() if rev == 1 else CatalogueItem.rev == rev - 1
+
+    def write(transaction: TransactWrite) -> None:
+        transaction.save(item, condition=unchanged)
+
+    write_together([write, GenerationItem.grown(), *also])

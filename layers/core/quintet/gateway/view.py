@@ -1,0 +1,107 @@
+"""What an instance knows of the catalogue and of the present, and how it keeps up."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from quintet.gateway.catalogue.model import BUILTIN, Catalogue, Model, Provider
+from quintet.gateway.present import Present
+
+FRESH_SECONDS = 4.0  # after that we look again, beside the work
+STALE_SECONDS = 9.0  # after that work waits for the look
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`keys` has the providers that are configured, with their keys."""
+
+    catalogue: Catalogue
+    present: Present
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def provider_of(self, model: Model) -> Provider | None:
+        return self.catalogue.providers.get(model.provider)
+
+    def standing(self, model: Model) -> str | None:
+        """Why it cannot be called at all; None when it can."""
+        provider = self.provider_of(model)
+        if not model.enabled:
+            return "disabled"
+        if provider is None:
+            return f"there is no provider '{model.provider}'"
+        if not provider.enabled:
+            return f"provider '{provider.id}' is disabled"
+        return None if provider.id in self.keys else f"provider '{provider.id}' is not configured"
+
+    def routable(self) -> list[Model]:
+        """Real models first of all: the builtin one answers only where there is no other."""
+        able = [model for model in self.catalogue.models.values() if self.standing(model) is None]
+        return [model for model in able if model.provider != BUILTIN] or able
+
+
+class Keys(Protocol):
+    async def key(self, provider: Provider, /) -> str | None: ...
+
+
+class Views:
+    """One per process. A look costs one read; only after an edit all of the catalogue is read."""
+
+    def __init__(
+        self,
+        present: Callable[[], Awaitable[Present]],
+        catalogue: Callable[[int], Awaitable[Catalogue]],
+        keys: Keys,
+        now: Callable[[], float] = time.time,  # the wall clock goes on while a Lambda is frozen
+    ) -> None:
+        self._read_present = present
+        self._read_catalogue = catalogue
+        self._keys = keys
+        self._now = now
+        self._view: View | None = None
+        self._looked_at = 0.0
+        self._looking: asyncio.Task[View] | None = None
+
+    async def current(self) -> View:
+        age = self._now() - self._looked_at
+        if self._view is None or not 0 <= age < STALE_SECONDS:
+            return await asyncio.shield(self._look())
+        if age >= FRESH_SECONDS:
+            self._look().add_done_callback(_retrieve)
+        return self._view
+
+    def forget(self) -> None:
+        """This instance has edited the catalogue, or seen a provider fail: it looks before it works on."""
+        self._looked_at = 0.0
+
+    def _look(self) -> asyncio.Task[View]:
+        looking, loop = self._looking, asyncio.get_running_loop()
+        if looking is None or looking.done() or looking.get_loop() is not loop:
+            looking = self._looking = loop.create_task(self._refresh())
+        return looking
+
+    async def _refresh(self) -> View:
+        began = self._now()
+        known, present = self._view, await self._read_present()
+        if known is None or known.catalogue.generation != present.generation:
+            catalogue = await self._read_catalogue(present.generation)
+        else:
+            catalogue = known.catalogue
+        view = self._view = View(catalogue, present, await self._configured(catalogue))
+        self._looked_at = began
+        return view
+
+    async def _configured(self, catalogue: Catalogue) -> dict[str, str]:
+        found = {}
+        for provider in catalogue.providers.values():
+            key = await self._keys.key(provider) if provider.enabled else None
+            if key is not None:
+                found[provider.id] = key
+        return found
+
+
+def _retrieve(looking: "asyncio.Task[View]") -> None:
+    """A look that failed is tried again by the next caller, who waits for it once the view is stale."""
+    if not looking.cancelled():
+        looking.exception()
