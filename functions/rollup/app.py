@@ -1,0 +1,44 @@
+"""The request log's stream: into the series, the reward log and the live events; each of them once."""
+
+from quintet.telemetry.lambdas import consume
+
+import logging
+from typing import Any
+
+from quintet.events import store as log
+from quintet.http.work import offload
+from quintet.store.clock import SystemClock, from_millis
+from quintet.store.items import from_item
+from quintet.telemetry.rewards import rewards_of
+from quintet.telemetry.rollup import portions_of, roll_up
+from quintet.telemetry.rules import Record
+from quintet.telemetry.store import rewards
+from quintet.telemetry.store.books import TableBooks
+from rollup.live import events_of
+
+journal = logging.getLogger("quintet.rollup")
+
+
+@consume
+async def handler(event: dict[str, Any]) -> dict[str, Any]:
+    """A batch that fails halfway is told again, in whatever pieces: what was done is found done."""
+    inserted = [each["dynamodb"]["NewImage"] for each in event["Records"] if each["eventName"] == "INSERT"]
+    records = [record for record in map(from_item, inserted) if _readable(record)]
+    counted = await roll_up(records, TableBooks(), SystemClock().now())
+    await rewards.note([reward for each in records for reward in rewards_of(each, from_millis(each["at"]))])
+    live = [told for each in records for told in events_of(each)]
+    if live:
+        await offload(log.append, live)
+    return {"counted": counted, "told": len(live)}
+
+
+def _readable(record: Record) -> bool:
+    """A record that nobody understands would hold up its shard for a day: it is told of and left out."""
+    try:
+        portions_of(record)
+        list(rewards_of(record, from_millis(record["at"])))
+        list(events_of(record))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        journal.exception("a record that cannot be counted", extra={"record": str(record.get("record_id"))})
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What telemetry keeps: series, receipts, rewards, and how long."""
