@@ -106,6 +106,7 @@ class Call:
         self._deadline = order.began + order.wish.max_latency_ms / 1000
         self._vendor_ms = 0.0  # spent waiting for vendors, until one of them answered
         self._reserved = 0
+        self._told = 0  # attempts that a record has told of
         self._broke: Failure | None = None  # the first refusal for want of money
 
     async def reach(self, act: Callable[[Attempt], Awaitable[T]]) -> tuple[Attempt, T]:
@@ -116,6 +117,7 @@ class Call:
             if model is None:
                 if attempt is not None:
                     await self._ports.ledger.release(attempt.reservation)
+                self._note_failure()
                 raise self._given_up()
             if attempt is None or attempt.model.id != model.id:
                 attempt = await self._reserve(model)
@@ -298,29 +300,41 @@ class Call:
             failure = Failure(Kind.TIMEOUT, "There was no time left to ask a model")
         return failure
 
+    def _note_failure(self) -> None:
+        """Of a call that nobody answered, unless the records of what its attempts cost have told all of it."""
+        if self._chain.last is not None and self._told < len(self._chain.attempts):
+            model, fault = self._chain.last
+            outcome = Outcome("error", Usage(), 0, fault.fault.value)
+            self._tell(self.order.call_id, model, outcome, bound=0, settle={})
+
     def _note(self, attempt: Attempt, outcome: Outcome) -> None:
+        held = attempt.reservation
+        self._tell(held.call_id, attempt.model, outcome, bound=attempt.bound.cost, settle=held.settle)
+
+    def _tell(self, call_id: str, model: Model, outcome: Outcome, *, bound: int, settle: Mapping[str, Any]) -> None:
         order, decision = self.order, self.order.decision
-        candidate = decision.candidate(attempt.model.id) if decision else None
+        candidate = decision.candidate(model.id) if decision else None
+        attempts, self._told = self._chain.attempts[self._told :], len(self._chain.attempts)
         told = call_record(
-            call_id=attempt.reservation.call_id,
-            model=attempt.model.id,
-            provider=attempt.provider.id,
+            call_id=call_id,
+            model=model.id,
+            provider=model.provider,
             status=outcome.status,
             failure=outcome.failure,
             usage=outcome.usage,
-            estimated=candidate.cost if candidate else self.estimated(attempt.model),
-            bound=attempt.bound.cost,
+            estimated=candidate.cost if candidate else self.estimated(model),
+            bound=bound,
             cost=outcome.cost,
             latency_ms=self._elapsed_ms(),
             overhead_ms=(outcome.first_token_ms or self._elapsed_ms()) - self._vendor_ms,
             first_token_ms=outcome.first_token_ms,
             wish=order.wish,
             reason=self.reason,
-            weight=attempt.model.weight,
-            attempts=list(self._chain.attempts),
-            decision=decision_record(decision, attempt.model) if decision else None,
+            weight=model.weight,
+            attempts=attempts,
+            decision=decision_record(decision, model) if decision else None,
             stream=order.stream,
             payer=order.payer,
-            settle=attempt.reservation.settle,
+            settle=settle,
         )
         order.journal.note({**told, **outcome.beside})

@@ -41,7 +41,7 @@ class Terms:
     mode: str | None = None
     max_budget: int | None = None
     max_latency_ms: int | None = None
-    min_weight: int | None = None
+    min_weight: float | None = None
     capabilities: frozenset[str] = frozenset()
     estimated_input_tokens: int | None = None
     model: str | None = None

@@ -111,6 +111,6 @@ def call_record(
         "stream": stream,
         "task": payer.task,
         "session": payer.session,
-        "settle": dict(settle),
+        "settle": dict(settle) or None,
     }
     return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,11 @@
+"""The model broker: /v1/chat."""
+
+from quintet.http.app import create_app
+from quintet.telemetry.lambdas import serve
+
+from broker import chat
+from quintet.identity.door import gate
+from quintet.telemetry.requests import record
+
+app = create_app("broker", [chat.router], gate=gate(), recorder=record)
+handler = serve(app)
