@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import inspect
 import json
 import logging
 import secrets
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -22,6 +23,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[dict[str, Any], Any], Any]
+Work = Callable[[dict[str, Any]], Awaitable[Any]]
 
 # On our own host the path says the protocol; behind API Gateway, which has no paths here, `?protocol=` does.
 PROTOCOLS: Mapping[str, str] = {
@@ -31,11 +33,13 @@ PROTOCOLS: Mapping[str, str] = {
     "/ws": "kyros",
 }
 MAX_MESSAGE = 128 << 10  # API Gateway's
+LONGEST = timedelta(hours=2)  # API Gateway hangs up after it
 ANSWER_SECONDS = 29.0  # how long API Gateway waits for the function before it takes the next message
 CONNECTIONS = "@connections"
 _THREADS = 64
 _WAITING = 32  # messages of one connection that wait for their turn; more wait in the client
 _ABNORMAL = 1006
+_GOING_AWAY = 1001
 
 log = logging.getLogger("quintet.local")
 
@@ -127,14 +131,29 @@ class Connection:
 
 
 class Sockets:
-    """Open connections by id. `handler` runs in threads; one connection's messages are handled one after another."""
+    """Open connections by id. One connection's messages are handled one after another.
 
-    def __init__(self, handler: Handler, name: str, *, stage: str = "local", timeout: float = ANSWER_SECONDS) -> None:
+    A handler that `consume` made of a coroutine function runs on our own loop, as the HTTP apps do; others in threads.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        name: str,
+        *,
+        stage: str = "local",
+        timeout: float = ANSWER_SECONDS,
+        longest: timedelta = LONGEST,
+    ) -> None:
         self._handler = handler
+        work = inspect.unwrap(handler)
+        self._work: Work | None = work if inspect.iscoroutinefunction(work) else None
+        self._longest = longest.total_seconds()
         self._name = name
         self._stage = stage
         self._timeout = timeout
         self._open: dict[str, Connection] = {}
+        self._calls: set[asyncio.Future[Any]] = set()  # the loop itself holds them only weakly
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sockets")
 
     # The client's side
@@ -169,12 +188,17 @@ class Sockets:
         waiting: asyncio.Queue[Message | None] = asyncio.Queue(_WAITING)
         handling = asyncio.create_task(self._handle(connection, waiting))
         try:
-            while (message := await receive())["type"] != "websocket.disconnect":
-                connection.active = datetime.now(UTC)
-                await waiting.put(message)
+            async with asyncio.timeout(self._longest):
+                while (message := await receive())["type"] != "websocket.disconnect":
+                    connection.active = datetime.now(UTC)
+                    await waiting.put(message)
             self._open.pop(connection.id, None)
             await waiting.put(None)
             await handling
+        except TimeoutError:
+            with suppress(OSError):
+                await connection.send({"type": "websocket.close", "code": _GOING_AWAY})
+            return _GOING_AWAY, "Going away"
         finally:
             handling.cancel()
         return message.get("code") or _ABNORMAL, message.get("reason") or ""
@@ -183,6 +207,8 @@ class Sockets:
         while (message := await waiting.get()) is not None:
             event = connection.message_event(message)
             call = asyncio.ensure_future(self._call(event))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
             done, _ = await asyncio.wait({call}, timeout=self._timeout)
             failed = call.result() is None if done else True
             if failed and connection.id in self._open:
@@ -196,10 +222,13 @@ class Sockets:
 
     async def _call(self, event: dict[str, Any]) -> Any:
         """What the handler returned; None when it raised."""
-        context = Context(self._name, self._timeout)
-        loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(self._threads, self._handler, event, context)
+            if self._work is not None:
+                answer = await self._work(event)
+            else:
+                context = Context(self._name, self._timeout)
+                loop = asyncio.get_running_loop()
+                answer = await loop.run_in_executor(self._threads, self._handler, event, context)
         except Exception:
             log.exception("the sockets function failed on %s", event["requestContext"]["routeKey"])
             return None

@@ -1,6 +1,7 @@
 """The front over a real socket: streams as they are made, hang-ups noticed, WebSockets as API Gateway has them."""
 
 from quintet.http.app import create_app
+from quintet.telemetry.lambdas import consume
 
 import asyncio
 import http.client
@@ -8,7 +9,9 @@ import json
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from queue import Queue
 from typing import Any
 
@@ -25,6 +28,7 @@ from infra.local.system import listen
 from infra.local.template import Route
 from quintet.http.exchange import Exchange
 from quintet.http.sse import EventStream, frame
+from quintet.net import client
 
 KEY = "the-functions-key"
 PATIENCE = 20.0
@@ -288,6 +292,53 @@ def test_one_connections_slow_message_does_not_hold_up_another_connection() -> N
         bodies = [function.next().get("body") for _ in range(4)]
         assert bodies[2:] == ["hold", "pass"] or bodies[2:] == ["pass", "hold"]
         held.set()
+
+
+def test_coroutine_functions_answer_more_connections_at_once_than_there_are_threads() -> None:
+    together = asyncio.Barrier(100)
+
+    @consume
+    async def meet(event: dict[str, Any]) -> dict[str, Any]:
+        if event["requestContext"]["eventType"] == "MESSAGE":
+            async with asyncio.timeout(PATIENCE):
+                await together.wait()
+            url = f"http://{where[0]}/{KEY}/@connections/{id_of(event)}"
+            await client.send("POST", url, body=event["body"].encode())
+        return {"statusCode": 200}
+
+    where: list[str] = []
+    with talking(meet) as address, ExitStack() as open_:
+        where.append(address)
+        clients = [open_.enter_context(connect(f"ws://{address}/ws")) for _ in range(100)]
+        for number, each in enumerate(clients):
+            each.send(str(number))
+        assert [each.recv(timeout=PATIENCE) for each in clients] == [str(number) for number in range(100)]
+
+
+def test_consumers_in_several_threads_do_not_share_a_loop() -> None:
+    together = threading.Barrier(2)
+
+    @consume
+    async def meet(_event: dict[str, Any]) -> int:
+        together.wait(PATIENCE)  # both loops are running now
+        return id(asyncio.get_running_loop())
+
+    with ThreadPoolExecutor(2) as threads:
+        loops = set(threads.map(lambda event: meet(event, None), [{}, {}]))
+    assert len(loops) == 2
+
+
+def test_a_connection_ends_when_api_gateway_would_end_it() -> None:
+    function = Function()
+    with (
+        talking(function, longest=timedelta(seconds=0.2)) as address,
+        connect(f"ws://{address}/ws") as client_,
+        pytest.raises(ConnectionClosed) as closed,
+    ):
+        client_.recv(timeout=PATIENCE)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
+    assert [function.next()["requestContext"]["eventType"] for _ in range(2)] == ["CONNECT", "DISCONNECT"]
 
 
 def test_functions_answer_through_connections() -> None:

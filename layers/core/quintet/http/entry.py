@@ -1,7 +1,7 @@
 """A function's way in from API Gateway: buffered when AWS's runtime calls it, streamed when ours does."""
 
 import asyncio
-from functools import cache
+import threading
 from typing import Any
 
 from mangum import Mangum
@@ -12,10 +12,25 @@ Event = dict[str, Any]
 _MANGUM = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
 
 
-@cache
+class _Loop:
+    """Closed when its thread ends and nobody else holds it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def __del__(self) -> None:
+        self.loop.close()
+
+
+_kept = threading.local()
+
+
 def kept_loop() -> asyncio.AbstractEventLoop:
-    """One loop for all invocations of a process: connections that outlive one belong to it."""
-    return asyncio.new_event_loop()
+    """One loop for all invocations of a thread, and Lambda has but one: connections that outlive one belong to it."""
+    own: _Loop | None = getattr(_kept, "own", None)
+    if own is None:
+        own = _kept.own = _Loop()
+    return own.loop
 
 
 class Entry:

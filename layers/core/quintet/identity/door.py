@@ -49,6 +49,7 @@ _KEY_EXPIRED = "API key has expired"
 _MAINTENANCE = "The system is in maintenance: nothing is changed until it ends, reading goes on"
 _MAINTENANCE_SECONDS = 60.0
 _REVOKED = "These credentials have been revoked"
+_CHANGED = "Your credentials have changed: connect again"
 
 T = TypeVar("T")
 
@@ -103,6 +104,38 @@ class Door:
             credential, now, lambda caller: self._registry.confirm(caller.account, caller.rev, now)
         )
         return caller
+
+    async def readmit(self, exchange: Exchange, caller: Principal | None) -> None:
+        """For a message on a connection whose caller was named when it opened: it must still stand, and is counted.
+
+        A caller whose record has changed since then has to connect again. Raises Failure.
+        """
+        limit = limits.limit_of(exchange.method, exchange.path, exchange.dialect, settings())
+        now = exchange.at
+        if caller is not None:
+            exchange.caller = caller
+            exchange.confirm = partial(self._confirm_connected, caller, now)
+            if not caller.holds_at(now):
+                raise refused(_KEY_EXPIRED if caller.key_id else TOKEN_EXPIRED)
+            if limit is None:
+                await exchange.confirm()
+                return
+        elif limit is None:
+            return
+        account, rev = (caller.account, caller.rev) if caller else (limits.address_account(exchange.ip), None)
+        try:
+            tally = await self._count(account, rev, limit, now)
+        except Stale as stale:
+            raise refused(_REVOKED if stale.closed else _CHANGED) from None
+        if not tally.admitted:
+            raise limits.exceeded(limit, tally, now)
+        exchange.confirmed = caller is not None
+
+    async def _confirm_connected(self, caller: Principal, now: datetime) -> None:
+        try:
+            await self._registry.confirm(caller.account, caller.rev, now)
+        except Stale as stale:
+            raise refused(_REVOKED if stale.closed else _CHANGED) from None
 
     async def _name(self, exchange: Exchange, limit: Limit | None) -> Tally | None:
         """By the first credential that counts; answers the tally of the caller's account if that is the one to use."""

@@ -1,1 +1,1 @@
-"""The WebSocket API: connections, one dispatcher, a protocol each for four documents."""
+"""The WebSocket API: connections, who stands behind them, and the way back to them. Four protocols plug in."""

@@ -1,0 +1,76 @@
+"""Open connections in memory, and the way back to them: what was posted lies here to be read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from quintet.sockets.model import LONGEST, MAX_MESSAGE, Changed, Connection, Gone, too_large
+
+
+@dataclass
+class FakeConnections:
+    rows: dict[str, Connection] = field(default_factory=dict)
+    lines: dict[str, dict[str, datetime]] = field(default_factory=dict)
+
+    async def open(self, connection: Connection) -> None:
+        self.rows[connection.id] = connection
+        self.lines[connection.id] = {}
+
+    async def find(self, connection_id: str) -> Connection | None:
+        return self.rows.get(connection_id)
+
+    async def save(self, connection: Connection) -> Connection:
+        if connection.id not in self.rows:
+            raise Gone
+        if self.rows[connection.id].rev != connection.rev:
+            raise Changed
+        saved = replace(self.rows[connection.id], attributes=dict(connection.attributes), rev=connection.rev + 1)
+        self.rows[connection.id] = saved
+        return saved
+
+    async def remove(self, connection_id: str) -> None:
+        self.rows.pop(connection_id, None)
+        self.lines.pop(connection_id, None)
+
+    async def live(self, now: datetime) -> int:
+        return sum(row.connected_at > now - LONGEST for row in self.rows.values())
+
+    async def line_up(self, connection_id: str, ticket: str, until: datetime) -> Mapping[str, datetime]:
+        if connection_id not in self.rows:
+            raise Gone
+        self.lines[connection_id][ticket] = until
+        return dict(self.lines[connection_id])
+
+    async def line(self, connection_id: str) -> Mapping[str, datetime]:
+        if connection_id not in self.rows:
+            raise Gone
+        return dict(self.lines[connection_id])
+
+    async def leave_line(self, connection_id: str, ticket: str) -> None:
+        self.lines.get(connection_id, {}).pop(ticket, None)
+
+
+@dataclass
+class FakePoster:
+    """`gone` are the connections whose clients have left; `posted` is in the order of the posts."""
+
+    posted: list[tuple[str, str | bytes]] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    closed: list[str] = field(default_factory=list)
+
+    async def post(self, connection_id: str, payload: str | bytes) -> None:
+        if connection_id in self.gone:
+            raise Gone
+        if len(payload.encode() if isinstance(payload, str) else payload) > MAX_MESSAGE:
+            raise too_large()
+        self.posted.append((connection_id, payload))
+
+    async def close(self, connection_id: str) -> None:
+        self.gone.add(connection_id)
+        self.closed.append(connection_id)
+
+    def told(self, connection_id: str) -> list[Any]:
+        """The JSON that this connection's client was sent."""
+        return [json.loads(payload) for to, payload in self.posted if to == connection_id]
