@@ -41,6 +41,7 @@ KINDS = REFUSALS | {
     "error_event",  # in the middle of a stream
     "wrong_type",  # a page where an answer was expected
     "huge",  # a body that does not end
+    "unstreamed",  # one piece though a stream was asked for
     "shredded",  # all is well, but a byte at a time
     "silent_end",  # a stream that ends in good order before its finish reason
 }
@@ -54,6 +55,7 @@ class Behaviour:
     retry_after: str | None = None  # as the header has it
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None  # of a refusal, if another than usual
+    body: Any = None  # of a refusal, if another than usual
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS, self.kind
@@ -81,6 +83,7 @@ class Asked:
 class Upstream:
     def __init__(self, port: int = 0) -> None:
         self.asked: list[Asked] = []
+        self.asking = threading.Event()  # somebody has asked
         self.always: dict[str, Behaviour] = {}
         self.usual = Behaviour()
         self.port = port
@@ -146,6 +149,7 @@ class Upstream:
             return b""
         asked = Asked(path, headers, json.loads(raw or b"null"), number)
         self.asked.append(asked)
+        self.asking.set()
         answering = asyncio.create_task(self._answer(asked, writer))
         leaving = asyncio.create_task(reader.read(1))
         done, _ = await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -187,7 +191,7 @@ class Upstream:
                 **({"retry-after": how.retry_after} if how.retry_after else {}),
                 **how.headers,
             }
-            writer.write(_whole(how.status or refusal.status, compact(refusal.body), headers))
+            writer.write(_whole(how.status or refusal.status, compact(how.body or refusal.body), headers))
             await writer.drain()
             return True
         if how.kind == "wrong_type":
@@ -195,7 +199,7 @@ class Upstream:
             return True
         if how.kind == "huge":
             return await _huge(writer, wire.stream_type if streaming else "application/json")
-        if streaming:
+        if streaming and how.kind != "unstreamed":
             return await self._stream(wire, model, asked, how, writer)
         return await _body(compact(wire.body(how.told, model, usage=how.kind != "no_usage")), how, writer)
 
