@@ -1,11 +1,13 @@
-"""The admin API: keys and users."""
+"""The admin API: keys, users, and what the gateway tells of itself."""
 
 from quintet.http.app import create_app
 from quintet.telemetry.lambdas import serve
 
-from admin import keys, users
+from admin import audit, keys, rewards, stats, tsdb, users
 from quintet.identity.door import gate
 from quintet.telemetry.requests import record
 
-app = create_app("admin", [keys.router, users.router], gate=gate(), recorder=record)
+_ROUTERS = [each.router for each in (keys, users, stats, audit, rewards, tsdb)]
+
+app = create_app("admin", _ROUTERS, gate=gate(), recorder=record)
 handler = serve(app)

@@ -1,4 +1,4 @@
-"""The request log's stream: into the series, the reward log and the live events; each of them once."""
+"""The request log's stream: into the series, the reward log, the live events and what routing goes by; each once."""
 
 from quintet.telemetry.lambdas import consume
 
@@ -11,24 +11,37 @@ from quintet.store.clock import SystemClock, from_millis
 from quintet.store.items import from_item
 from quintet.telemetry.rewards import rewards_of
 from quintet.telemetry.rollup import portions_of, roll_up
-from quintet.telemetry.rules import Record
+from quintet.telemetry.rules import Record, calls_of
 from quintet.telemetry.store import rewards
 from quintet.telemetry.store.books import TableBooks
-from rollup.live import events_of
+from rollup import learning
+from rollup.live import events_of, health_event
 
 journal = logging.getLogger("quintet.rollup")
 
 
 @consume
 async def handler(event: dict[str, Any]) -> dict[str, Any]:
-    """A batch that fails halfway is told again, in whatever pieces: what was done is found done."""
-    inserted = [each["dynamodb"]["NewImage"] for each in event["Records"] if each["eventName"] == "INSERT"]
-    records = [record for record in map(from_item, inserted) if _readable(record)]
-    counted = await roll_up(records, TableBooks(), SystemClock().now())
+    """Stream records of the request log, or of the table of who is ill.
+
+    A batch that fails halfway is told again, in whatever pieces: what was done is found done.
+    """
+    now = SystemClock().now()
+    changes = [each for each in event["Records"] if "record_id" not in each["dynamodb"]["Keys"]]
+    live = [told for each in changes if (told := health_event(each, now))]
+    images = [
+        each["dynamodb"]["NewImage"]
+        for each in event["Records"]
+        if each["eventName"] == "INSERT" and "record_id" in each["dynamodb"]["Keys"]
+    ]
+    records = [record for record in map(from_item, images) if _readable(record)]
+    counted = await roll_up(records, TableBooks(), now)
     await rewards.note([reward for each in records for reward in rewards_of(each, from_millis(each["at"]))])
-    live = [told for each in records for told in events_of(each)]
+    live += [told for each in records for told in events_of(each)]
     if live:
         await offload(log.append, live)
+    if any(calls_of(each) for each in records):
+        await learning.learn(now)
     return {"counted": counted, "told": len(live)}
 
 

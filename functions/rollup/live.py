@@ -6,7 +6,9 @@ from typing import Any
 
 from quintet.events.model import Event
 from quintet.gateway.model import NANO
-from quintet.store.clock import from_millis
+from quintet.gateway.present import PROVIDER, health_of
+from quintet.store.clock import from_millis, iso
+from quintet.store.items import from_item
 from quintet.telemetry.rules import Record, calls_of
 
 GATEWAY = "gateway"
@@ -29,13 +31,32 @@ def events_of(record: Record) -> Iterator[Event]:
                 "error_class": attempt.get("failure"),
             }
             yield _event(f"{name}.escalation.{failed}", "escalation", provider, at, moved)
-        for changed, change in enumerate(call.get("health") or ()):
-            subject = str(change.get("provider") or provider)
-            yield _event(f"{name}.health.{changed}", "health_change", subject, at, _plain(change))
         if call.get("status", "ok") == "error":
             yield _event(f"{name}.error", "route_error", provider, at, {**told, "error_class": call.get("failure")})
         else:
             yield _event(f"{name}.success", "route_success", provider, at, told)
+
+
+def health_event(change: Mapping[str, Any], now: datetime) -> Event | None:
+    """Of a stream record of the table of who is ill; None where only the details changed."""
+    row = change["dynamodb"]
+    place = row["Keys"]["sk"]["S"]
+    if not place.startswith(PROVIDER):
+        return None
+    before, after = (health_of(from_item(row.get(image) or {})) for image in ("OldImage", "NewImage"))
+    if (before.state, before.limited) == (after.state, after.limited):
+        return None
+    provider = place.removeprefix(PROVIDER)
+    told = {
+        "provider_id": provider,
+        "from": before.state.value,
+        "to": after.state.value,
+        "limited": after.limited,
+        "consec_errors": after.errors,
+        "last_error": after.last_error,
+        "cooldown_until": iso(after.cooldown_until) if after.cooldown_until else None,
+    }
+    return _event(f"{change['eventID']}.health", "health_change", provider, now, told)
 
 
 def _left(call: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -57,10 +78,6 @@ def _told(record: Record, call: Mapping[str, Any]) -> dict[str, Any]:
         "output_tokens": call.get("output_tokens"),
         "cost_usd": int(call.get("cost") or 0) / NANO,
     }
-
-
-def _plain(change: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name}_id" if name == "provider" else name: value for name, value in change.items()}
 
 
 def _event(name: str, kind: str, subject: str, at: datetime, data: Mapping[str, Any]) -> Event:

@@ -29,7 +29,12 @@ FAMILIES = (CALLS, GROUPS, ENDPOINTS, FAILURES, BANDIT)
 
 def batch(records: Iterable[Any]) -> dict[str, Any]:
     """What a stream tells of new records."""
-    return {"Records": [{"eventName": "INSERT", "dynamodb": {"NewImage": to_item(each)}} for each in records]}
+    return {"Records": [{"eventName": "INSERT", "dynamodb": _image(each)} for each in records]}
+
+
+def _image(told: Any) -> dict[str, Any]:
+    item = to_item(told)
+    return {"Keys": {"record_id": item.get("record_id")}, "NewImage": item}
 
 
 async def found() -> dict[Series, dict[str, int]]:

@@ -27,7 +27,7 @@ COOLDOWN = timedelta(seconds=30)
 LONGEST_COOLDOWN = timedelta(minutes=10)  # whatever a vendor's Retry-After says
 
 _NOW = "now"
-_PROVIDER = "provider#"
+PROVIDER = "provider#"
 _MESSAGE = 300
 
 
@@ -102,8 +102,8 @@ async def read() -> Present:
             generation = item["generation"]
         elif name == "learned":
             learned = _learned(json.loads(item["body"]))
-        elif name.startswith(_PROVIDER):
-            health[name.removeprefix(_PROVIDER)] = _health(item)
+        elif name.startswith(PROVIDER):
+            health[name.removeprefix(PROVIDER)] = health_of(item)
     return Present(generation, health, learned)
 
 
@@ -120,13 +120,13 @@ async def failed(provider: str, message: str, now: datetime) -> Health:
             "SET cooldown_until = :until REMOVE limited",
             {":until": millis(now + COOLDOWN)},
         )
-    return _health(item)
+    return health_of(item)
 
 
 async def limited(provider: str, message: str, seconds: float | None, now: datetime) -> Health:
     """The vendor asked for peace: that is no illness."""
     wait = COOLDOWN if seconds is None else min(timedelta(seconds=max(0.0, seconds)), LONGEST_COOLDOWN)
-    return _health(
+    return health_of(
         await _write(
             provider,
             "SET last_error = :message, last_error_at = :now, cooldown_until = :until, limited = :yes",
@@ -160,7 +160,7 @@ async def _write(provider: str, change: str, values: Mapping[str, Any]) -> dict[
         "UpdateItem",
         {
             "TableName": settings().table("present"),
-            "Key": to_item({"pk": _NOW, "sk": _PROVIDER + provider}),
+            "Key": to_item({"pk": _NOW, "sk": PROVIDER + provider}),
             "UpdateExpression": change,
             "ExpressionAttributeValues": to_item(values),
             "ReturnValues": "ALL_NEW",
@@ -170,7 +170,9 @@ async def _write(provider: str, change: str, values: Mapping[str, Any]) -> dict[
     return from_item(answer["Attributes"])
 
 
-def _health(item: Mapping[str, Any]) -> Health:
+def health_of(item: Mapping[str, Any]) -> Health:
+    """From a provider's row."""
+
     def moment(name: str) -> datetime | None:
         return from_millis(item[name]) if name in item else None
 

@@ -58,7 +58,7 @@ def reward_units(reward: float) -> int:
 
 def _request(record: Record) -> Iterator[Measure]:
     status = record.get("status")
-    if not status:  # work that nobody asked for by HTTP, or a caller who left before the answer
+    if not status or record.get("method") == "WORK":  # a caller who left before the answer; work that nobody waits for
         return
     word = status_word(status)
     latency = _duration("latency", record.get("latency_ms"))

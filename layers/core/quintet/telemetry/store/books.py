@@ -110,7 +110,7 @@ async def remove(family: str, step: Step, before: datetime) -> int:
     deleted = 0
     for series in await totals(family):
         key = f"{family}#{step.name.lower()}#{series.name}"
-        old = [item["sk"] async for item in rows(key, ("", step.place(before)))]
+        old = [item["sk"] async for item in rows(key, ("0", step.place(before)))]
         for start in range(0, len(old), 25):
             await _delete([(key, place) for place in old[start : start + 25]])
         deleted += len(old)

@@ -1,0 +1,22 @@
+"""The request log by the id that callers know."""
+
+from typing import Any
+
+from quintet.settings import settings
+from quintet.store import wire
+
+
+async def by_request(request_id: str, most: int = 10) -> list[dict[str, Any]]:
+    """Newest first: a caller may have used an id of its own choosing more than once."""
+    answer = await wire.call(
+        "Query",
+        {
+            "TableName": settings().table("requests"),
+            "IndexName": "by_request",
+            "KeyConditionExpression": "request_id = :id",
+            "ExpressionAttributeValues": {":id": {"S": request_id}},
+            "ScanIndexForward": False,
+            "Limit": most,
+        },
+    )
+    return [wire.from_item(item) for item in answer["Items"]]
