@@ -73,7 +73,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             endpoint = parts.enter_context(Emulator(log=log)).endpoint
         # The front's port is known before the front is: the functions are told of it.
         listening = [parts.enter_context(each) for each in listen(0)]
-        system = System(endpoint, listening, elsewhere=elsewhere)
+        given = {"WEBHOOK_LOCAL_RECEIVERS": "true"}  # tests listen on loopback
+        system = System(endpoint, listening, given=given, elsewhere=elsewhere)
         system.deploy()
         yield Stack(system, endpoint.client("lambda"))
 

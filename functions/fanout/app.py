@@ -6,21 +6,34 @@ from datetime import timedelta
 from typing import Any
 
 from quintet.events import store as log
+from quintet.events.platform import PLATFORM
 from quintet.store.clock import SystemClock
+from quintet.webhooks.queue import DeliveryQueue
+from quintet.webhooks.standing import Standing
+from quintet.webhooks.store import deliveries, endpoints
+from quintet.webhooks.telling import Telling
 
 _STALE = timedelta(minutes=1)
+_PASSED_ON = f"log#{PLATFORM}#"
+
+_clock = SystemClock()
+_telling = Telling(endpoints, deliveries, DeliveryQueue(), Standing(_clock))
 
 
 @consume
-def handler(event: dict[str, Any]) -> dict[str, Any]:
-    """Takes the outbox's stream records, and a schedule's tick to look for events whose stream record was lost.
+async def handler(event: dict[str, Any]) -> dict[str, Any]:
+    """Takes the stream's records of the outbox and of the platform's log, and a tick that looks for what got lost.
 
-    A batch that fails halfway is told again as a whole: numbering twice changes nothing.
+    An event comes by twice: out of the outbox it gets its number, and as an entry of the log it is passed on. So each
+    step is told again by the stream until it is done, and doing it twice changes nothing.
     """
     if "Records" not in event:
         return {"numbered": sweep()}
-    records = [record for record in event["Records"] if record["eventName"] == "INSERT"]
-    return {"numbered": len(log.number([log.event_of_image(record["dynamodb"]["NewImage"]) for record in records]))}
+    images = [record["dynamodb"]["NewImage"] for record in event["Records"] if record["eventName"] == "INSERT"]
+    outbox = [image for image in images if image["pk"]["S"].startswith("outbox#")]
+    entries = [log.entry_of_image(image) for image in images if image["pk"]["S"].startswith(_PASSED_ON)]
+    numbered = len(log.number([log.event_of_image(image) for image in outbox]))
+    return {"numbered": numbered, "deliveries": await _telling.tell(entries, _clock.now())}
 
 
 def sweep() -> int:

@@ -32,7 +32,7 @@ def apply() -> None:
     if found != VERSION:
         raise Changed(f"found {found}")
     from ministack import app
-    from ministack.core import lambda_runtime
+    from ministack.core import iam_actions, lambda_runtime
     from ministack.services import lambda_svc
     from ministack.services.cloudformation import provisioners
 
@@ -41,6 +41,7 @@ def apply() -> None:
     _answer_at_once(lambda_runtime)
     _keep_credentials_secret(lambda_runtime, lambda_svc)
     _keep_attributes(provisioners)
+    _name_batches(iam_actions)
     # It runs whatever scripts lie in LocalStack's well-known directories of the machine.
     _replace(app, "_collect_scripts", lambda *_directories: [])
 
@@ -106,6 +107,17 @@ def _keep_attributes(provisioners: ModuleType) -> None:
     """An update of a nested stack forgets the attributes of the resources in it that do not change."""
     arguments = "old_tagged, new_tagged, child_name, child_logical_id"
     _rewrite(provisioners, "_cfn_nested_stack_deploy", f"{arguments},\n", f'{arguments}, prev.get("Attributes"),\n')
+
+
+def _name_batches(iam_actions: ModuleType) -> None:
+    """AWS has no permissions for batches of messages: who may send one may send ten."""
+    named = iam_actions.extract_iam_action
+
+    def extract_iam_action(service: str, *request: Any) -> str | None:
+        action: str | None = named(service, *request)
+        return action.removesuffix("Batch") if service == "sqs" and action else action
+
+    _replace(iam_actions, "extract_iam_action", extract_iam_action)
 
 
 def _rewrite(module: ModuleType, name: str, old: str, new: str) -> None:

@@ -84,6 +84,15 @@ class Settings:
     rate_limit_personas: int = 0  # a minute
     rate_limit_broker: int = 0  # a minute
 
+    # Telling others
+    webhook_deliveries_a_minute: int = 50  # to one endpoint; 0 = no limit
+    webhook_log_days: int = 30
+    webhook_local_receivers: bool = False  # webhooks to loopback, in the local default alone
+    deliveries_queue_url: str = ""
+    deliveries_queue_arn: str = ""
+    deliveries_schedule_group: str = "default"
+    deliveries_schedule_role: str = ""  # what a schedule puts messages into the queue as
+
     # What we tell of ourselves
     log_level: str = "INFO"
     metrics: bool = False  # CloudWatch metrics (EMF); on in a deployed stack

@@ -157,6 +157,13 @@ def event_of_image(image: dict[str, Any]) -> Event:
     return _event(item)
 
 
+def entry_of_image(image: dict[str, Any]) -> Entry:
+    """From a stream record's NewImage of a log's entry."""
+    item = EventItem()
+    item.deserialize(image)
+    return _entry(item)
+
+
 Admit = Callable[[Event], Write]
 """The write that lets an event into the log once: its condition fails for an event that has its number already."""
 

@@ -1,0 +1,65 @@
+"""Each endpoint's own gate: fifty a minute exactly, a few at a time, and a pause for one that is down.
+
+A gate knows nothing of other endpoints, so that one that hangs holds up its own deliveries and nobody else's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+MINUTE_MS = 60_000
+TOGETHER = 5  # attempts under way at once
+TRUST = 3  # failures in a row, after which it is asked by one attempt at a time
+_FIRST_PAUSE_MS = 5_000
+_LONGEST_PAUSE_MS = 300_000
+_BUSY_MS = 1_000
+LEASE_MS = 45_000  # an attempt that says nothing for so long has died with its process
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Times in milliseconds. `sent` are the attempts of the last minute, oldest first; `slot` is when the next that was
+    turned away by the limit may come; `flying` are the attempts under way, each with the end of its lease."""
+
+    sent: tuple[int, ...] = ()
+    slot: int = 0
+    flying: Mapping[str, int] = field(default_factory=dict)
+    failures: int = 0
+    closed_until: int = 0
+    failing_since: int = 0
+    last_triggered: int = 0
+    version: int = 0
+
+
+def admit(gate: Gate, attempt: str, now: int, most: int, spread: float) -> tuple[Gate, int]:
+    """The gate after it, and how long the attempt must wait: 0 lets it fly. `spread` is from 0 to 1."""
+    gate = replace(
+        gate,
+        sent=tuple(each for each in gate.sent if each > now - MINUTE_MS),
+        flying={each: until for each, until in gate.flying.items() if until > now},
+    )
+    together = TOGETHER if gate.failures < TRUST else 1
+    if gate.closed_until > now:
+        return gate, gate.closed_until - now + round(_FIRST_PAUSE_MS * spread)
+    if len(gate.flying) >= together and attempt not in gate.flying:
+        return gate, round(_BUSY_MS * (1 + 4 * spread))
+    if most and len(gate.sent) >= most:
+        slot = max(gate.slot, gate.sent[-most] + MINUTE_MS, now)
+        return replace(gate, slot=slot + MINUTE_MS // most), slot - now + 1
+    return replace(gate, sent=(*gate.sent, now), flying={**gate.flying, attempt: now + LEASE_MS}), 0
+
+
+def landed(gate: Gate, attempt: str, now: int, *, delivered: bool, pause_ms: int = 0) -> Gate:
+    """`pause_ms` is what the receiver asked for."""
+    flying = {each: until for each, until in gate.flying.items() if each != attempt}
+    if delivered:
+        return replace(gate, flying=flying, failures=0, closed_until=0, failing_since=0, last_triggered=now)
+    failures = gate.failures + 1
+    own = min(_FIRST_PAUSE_MS << min(failures - TRUST, 10), _LONGEST_PAUSE_MS) if failures >= TRUST else 0
+    return replace(
+        gate,
+        flying=flying,
+        failures=failures,
+        closed_until=max(gate.closed_until, now + max(own, min(pause_ms, _LONGEST_PAUSE_MS))),
+        failing_since=gate.failing_since or now,
+        last_triggered=now,
+    )

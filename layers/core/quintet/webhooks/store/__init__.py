@@ -1,0 +1,1 @@
+"""The webhooks tables: endpoints, their gates, and what became of every delivery."""

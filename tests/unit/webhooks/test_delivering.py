@@ -1,0 +1,320 @@
+"""Attempts at receivers on loopback that behave as told, over tables in memory and a clock of the test's own."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from quintet.events.model import Entry, Event
+from quintet.events.platform import PLATFORM
+from quintet.net import client
+from quintet.settings import settings
+from quintet.store.ids import new_id
+from quintet.webhooks import delivering as module
+from quintet.webhooks.delivering import Delivering
+from quintet.webhooks.model import Delivery, Endpoint, Standing, Status, delivery_of
+from quintet.webhooks.queue import Errand
+from quintet.webhooks.telling import Telling
+from tests.fakes.webhooks import FakeDeliveries, FakeEndpoints, FakeGates, FakeQueue, receiving, says
+from tests.loops import on_a_loop
+
+NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+
+
+@dataclass
+class Office:
+    """All of it, with time under our thumb."""
+
+    now: datetime = NOW
+    most: int = 50
+    endpoints: FakeEndpoints = field(default_factory=FakeEndpoints)
+    deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
+    gates: FakeGates = field(default_factory=FakeGates)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    made: int = 0
+
+    def endpoint(self, url: str, *events: str) -> Endpoint:
+        self.made += 1
+        endpoint = Endpoint(
+            id=f"webhook_{self.made}",
+            owner="ada",
+            account="key#1",
+            permissions=frozenset({"read_tasks"}),
+            url=url,
+            events=events or ("*",),
+            secret="your_webhook_secret",
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        self.endpoints.add(endpoint)
+        return endpoint
+
+    async def tell(self, *types: str) -> None:
+        async def everybody(_endpoint: Endpoint, needs: str) -> bool:
+            return needs == "read_tasks"
+
+        telling = Telling(self.endpoints, self.deliveries, self.queue, everybody)
+        await telling.tell([entry(number, type) for number, type in enumerate(types, 1)], self.now)  # noqa: A001
+
+    async def work(self) -> None:
+        """Until nothing may be run at this moment."""
+        delivering = Delivering(
+            self.endpoints, self.deliveries, self.gates, self.queue, self.endpoints, _Now(self), most=self.most
+        )
+        while errands := self.queue.take(self.now):
+            await asyncio.gather(*(delivering.run(errand) for errand in errands))
+
+    async def until(self, end: timedelta) -> None:
+        """Time passes from one errand to the next."""
+        while self.now < NOW + end:
+            await self.work()
+            ahead = [each.not_before for each in self.queue.errands if each.not_before is not None]
+            self.now = min([NOW + end, *ahead])
+        await self.work()
+
+    def only(self) -> Delivery:
+        (delivery,) = self.deliveries.rows.values()
+        return delivery
+
+
+@dataclass
+class _Now:
+    office: Office
+
+    def now(self) -> datetime:
+        return self.office.now
+
+
+def entry(number: int, type: str = "task.created", needs: str = "read_tasks") -> Entry:  # noqa: A002
+    event = Event(new_id("evt", NOW), PLATFORM, type, "task_1", NOW, {"task_id": "task_1", "n": number}, needs)
+    return Entry(number, event, "")
+
+
+@pytest.fixture
+def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    monkeypatch.setenv("WEBHOOK_LOCAL_RECEIVERS", "true")
+    settings.cache_clear()
+    yield Office()
+    settings.cache_clear()
+    client.close_all()
+
+
+@on_a_loop
+async def test_what_is_wanted_arrives_signed_and_once(office: Office) -> None:
+    async with receiving(says(204)) as receiver:
+        office.endpoint(receiver.url, "task.created", "task.c*")
+        await office.tell("task.created", "task.failed")
+        await office.work()
+    (received,) = receiver.received
+    assert received.headers["content-type"] == "application/json"
+    assert received.headers["webhook-id"].startswith("evt_")
+    assert received.body.startswith(b'{"type":"task.created","timestamp":"2026-11-20T10:30:00Z","data":{')
+    delivery = office.only()
+    assert delivery.standing is Standing.DELIVERED
+    assert [each.status for each in delivery.attempts] == [204]
+
+
+@on_a_loop
+async def test_telling_again_makes_no_second_delivery(office: Office) -> None:
+    async with receiving(says(200)) as receiver:
+        office.endpoint(receiver.url)
+        told = [entry(1)]
+
+        async def yes(_endpoint: Endpoint, _needs: str) -> bool:
+            return True
+
+        telling = Telling(office.endpoints, office.deliveries, office.queue, yes)
+        for _ in range(3):
+            await telling.tell(told, NOW)
+        await office.work()
+        await telling.tell(told, NOW)
+        await office.work()
+    assert len(receiver.received) == 1
+
+
+@on_a_loop
+async def test_what_its_owner_may_not_read_is_not_told(office: Office) -> None:
+    office.endpoint("http://127.0.0.1:1/")
+
+    async def tasks_alone(_endpoint: Endpoint, needs: str) -> bool:
+        return needs == "read_tasks"
+
+    telling = Telling(office.endpoints, office.deliveries, office.queue, tasks_alone)
+    assert await telling.tell([entry(1, "escalation.approved", "read_escalations")], NOW) == 0
+
+
+@on_a_loop
+async def test_a_failing_receiver_is_tried_for_a_day_with_one_id_and_then_no_more(office: Office) -> None:
+    async with receiving(says(500)) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.until(timedelta(days=2))
+    delivery = office.only()
+    assert delivery.standing is Standing.DEAD
+    assert [each.status for each in delivery.attempts] == [500] * 8
+    assert len({each.headers["webhook-id"] for each in receiver.received}) == 1
+    first, last = delivery.attempts[0].at, delivery.attempts[-1].at
+    assert timedelta(hours=24) <= last - first <= timedelta(hours=26)
+
+
+@on_a_loop
+async def test_one_that_comes_back_gets_everything_in_the_end(office: Office) -> None:
+    async def answer(number: int) -> bytes | None:
+        return await says(503 if number < 4 else 200)(number)
+
+    async with receiving(answer) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell(*["task.created"] * 6)
+        await office.until(timedelta(hours=12))
+    assert {each.standing for each in office.deliveries.rows.values()} == {Standing.DELIVERED}
+
+
+@on_a_loop
+async def test_a_replay_tries_anew_and_keeps_the_story(office: Office) -> None:
+    async with receiving(says(500)) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.until(timedelta(days=2))
+        dead = office.only()
+        receiver.answer = says(200)
+        await office.deliveries.ask_again(dead, office.now)
+        await office.queue.send([Errand(dead.endpoint_id, dead.id)], office.now)
+        await office.until(timedelta(days=3))
+    assert office.only().standing is Standing.DELIVERED
+    assert [each.status for each in office.only().attempts] == [500] * 8 + [200]
+
+
+@on_a_loop
+async def test_410_turns_an_endpoint_off(office: Office) -> None:
+    async with receiving(says(410)) as receiver:
+        endpoint = office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.work()
+    assert office.endpoints.stopped == [(endpoint.id, Status.DISABLED, "it answered 410 Gone")]
+    assert office.only().standing is Standing.DEAD
+
+
+@on_a_loop
+async def test_five_days_of_failure_pause_an_endpoint(office: Office) -> None:
+    async with receiving(says(500)) as receiver:
+        endpoint = office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.until(timedelta(days=4))
+        assert office.endpoints.stopped == []
+        office.now = NOW + timedelta(days=5, hours=1)
+        dead = office.only()
+        await office.deliveries.ask_again(dead, office.now)
+        await office.queue.send([Errand(dead.endpoint_id, dead.id)], office.now)
+        await office.work()
+    assert office.endpoints.stopped == [(endpoint.id, Status.PAUSED, "it has failed for five days")]
+
+
+@on_a_loop
+async def test_a_redirect_is_not_followed(office: Office) -> None:
+    async with receiving(says(200)) as secret_place:
+        async with receiving(says(302, f"Location: {secret_place.url}")) as receiver:
+            office.endpoint(receiver.url)
+            await office.tell("task.created")
+            await office.work()
+        assert secret_place.received == []
+    assert office.only().attempts[0].error == "redirects are not followed"
+
+
+@on_a_loop
+async def test_half_an_answer_and_silence_are_failures_that_say_so(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.2)
+
+    async def hang(_number: int) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async def half(_number: int) -> None:
+        return None
+
+    async with receiving(hang) as hanging, receiving(half) as halving:
+        office.endpoint(hanging.url, "task.created")
+        office.endpoint(halving.url, "task.failed")
+        await office.tell("task.created", "task.failed")
+        await office.work()
+    errors = sorted(each.attempts[0].error for each in office.deliveries.rows.values())
+    assert "closed in the middle" in errors[0]
+    assert errors[1].startswith("timed out")
+
+
+@on_a_loop
+async def test_a_receiver_that_asks_for_time_gets_it(office: Office) -> None:
+    async def answer(number: int) -> bytes | None:
+        return await (says(429, "Retry-After: 120") if number == 0 else says(200))(number)
+
+    async with receiving(answer) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.until(timedelta(minutes=10))
+    first, second = office.only().attempts
+    assert second.at - first.at >= timedelta(seconds=120)
+
+
+@on_a_loop
+async def test_the_limit_holds_for_each_endpoint_and_all_come_through(office: Office) -> None:
+    async with receiving(says(200)) as receiver, receiving(says(200)) as other:
+        office.most = 10
+        busy = office.endpoint(receiver.url, "task.created")
+        office.endpoint(other.url, "task.failed")
+        await office.tell(*["task.created"] * 35, "task.failed")
+        await office.until(timedelta(minutes=6))
+    sent = sorted(each.attempts[0].at for each in office.deliveries.rows.values() if each.endpoint_id == busy.id)
+    assert len(sent) == len(receiver.received) == 35
+    assert all(later - sooner >= timedelta(minutes=1) for sooner, later in zip(sent, sent[10:], strict=False))
+    assert len(other.received) == 1
+
+
+@on_a_loop
+async def test_a_paused_endpoints_deliveries_wait_and_a_deleted_ones_end(office: Office) -> None:
+    async with receiving(says(200)) as receiver:
+        endpoint = office.endpoint(receiver.url)
+        await office.tell("task.created")
+        office.endpoints.rows[endpoint.id] = replace(endpoint, status=Status.PAUSED)
+        await office.work()
+        assert office.only().standing is Standing.PENDING
+        del office.endpoints.rows[endpoint.id]
+        await office.queue.send([Errand(endpoint.id, office.only().id)], office.now)
+        await office.work()
+        assert office.only().standing is Standing.DEAD
+    assert receiver.received == []
+
+
+@on_a_loop
+async def test_no_private_address_is_dialled_whatever_was_registered(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a name was bound anew between the check and the attempt."""
+    monkeypatch.setenv("WEBHOOK_LOCAL_RECEIVERS", "false")
+    settings.cache_clear()
+    async with receiving(says(200)) as receiver:
+        port = receiver.url.rsplit(":", 1)[1]
+        for url in (receiver.url, f"http://localhost:{port}", f"http://2130706433:{port}", f"http://[::1]:{port}"):
+            office.endpoint(url)
+        await office.tell("task.created")
+        await office.work()
+    assert receiver.received == []
+    assert all("not sent" in each.attempts[0].error for each in office.deliveries.rows.values())
+
+
+@on_a_loop
+async def test_an_attempt_that_died_with_its_process_is_made_again(office: Office) -> None:
+    async with receiving(says(200)) as receiver:
+        endpoint = office.endpoint(receiver.url)
+        delivery = delivery_of(entry(1), endpoint, NOW)
+        await office.deliveries.add(delivery)
+        assert await office.deliveries.claim(delivery, NOW)  # and then nothing more is heard of it
+        await office.queue.send([Errand(endpoint.id, delivery.id)], NOW)
+        await office.work()
+        assert receiver.received == []
+        office.now = NOW + timedelta(minutes=3)  # the queue shows its message again
+        await office.queue.send([Errand(endpoint.id, delivery.id)], office.now)
+        await office.work()
+        assert len(receiver.received) == 1
