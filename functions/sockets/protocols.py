@@ -3,5 +3,18 @@
 from collections.abc import Mapping
 
 from quintet.sockets.dispatch import Make
+from quintet.sockets.model import SocketProtocol
+from sockets.services import connections, messages, poster
 
-PROTOCOLS: Mapping[str, Make] = {}
+
+def toron() -> SocketProtocol:
+    from quintet.ask.asking import Asking
+    from quintet.ask.shown import Shown
+    from quintet.ask.socket import Prompts
+    from quintet.gateway.live import gateway, views
+
+    shown = Shown(lambda: views().current(), connections)
+    return Prompts(Asking(gateway, shown), poster, connections, messages)
+
+
+PROTOCOLS: Mapping[str, Make] = {"toron": toron}

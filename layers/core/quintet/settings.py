@@ -72,6 +72,10 @@ class Settings:
     xai_api_key: str = field(default="", repr=False)
     zhipu_api_key: str = field(default="", repr=False)
 
+    # Under which names prompts may be sealed: `<name>=<ARN of a symmetric KMS key>,<ARN of an RSA one>`, with spaces
+    # between several
+    envelope_keys: str = ""
+
     # How often; requests per window, 0 = no limit
     rate_limit_auth: int = 5  # a minute
     rate_limit_policy: int = 100  # a minute
@@ -92,12 +96,6 @@ class Settings:
     deliveries_queue_arn: str = ""
     deliveries_schedule_group: str = "default"
     deliveries_schedule_role: str = ""  # what a schedule puts messages into the queue as
-
-    # Which policies are served
-    policies: str = "/opt/policies"  # the folder of those that ship
-    policies_url: str = ""  # s3://bucket/prefix: the owner's own, beside them
-    policy_default: str = "cartpole"
-    agent_idle_days: int = 30  # an agent that nobody steps for so long is gone
 
     # What we tell of ourselves
     log_level: str = "INFO"

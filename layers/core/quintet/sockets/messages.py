@@ -9,7 +9,7 @@ from quintet.errors import Failure, Kind
 from quintet.http.exchange import Exchange, Recorder
 from quintet.identity.door import Door
 from quintet.sockets.dispatch import ROUTES
-from quintet.sockets.model import Connection
+from quintet.sockets.model import Connection, Gone
 from quintet.store.clock import Clock, SystemClock
 from quintet.store.ids import new_id
 
@@ -54,6 +54,9 @@ class Messages:
             yield exchange
         except Failure as failure:
             exchange.failure = failure
+            raise
+        except Gone:
+            exchange.facts.setdefault("cut_short", True)
             raise
         except Exception:
             exchange.failure = Failure(Kind.INTERNAL, "Internal server error")

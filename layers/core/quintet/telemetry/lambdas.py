@@ -14,12 +14,18 @@ from quintet.http.entry import Entry, Event, kept_loop
 from quintet.http.exchange import exchange_of
 from quintet.net import client
 from quintet.settings import platform, sampled, settings
+from quintet.telemetry.redaction import redacted
 
 _SERVICE = "quintet"
 _NAMESPACE = "Quintet"
 # Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
 _SECRETS = re.compile(
     r"(Bearer\s+)[\w.~+/=-]+|\b(qk_[a-z0-9]{1,16}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
+)
+
+# What we write ourselves into every line: times, ids and places, some of which look like telephone numbers.
+_OUR_OWN = frozenset(
+    {"function_request_id", "level", "location", "request_id", "service", "stack_trace", "timestamp", "xray_trace_id"}
 )
 
 
@@ -114,7 +120,8 @@ def _logger() -> Any:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    text = json.dumps(record, default=str, ensure_ascii=False, separators=(",", ":"))
+    told = redacted(json.loads(json.dumps(record, default=str)), _OUR_OWN)
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return _SECRETS.sub(lambda found: (found[1] or found[2] or found[3]) + "***", text)
 
 

@@ -1,0 +1,35 @@
+"""The ask API's verbs over the real gateway, tables and keys; each made when it is first needed."""
+
+from collections.abc import Collection
+from functools import cache
+
+from quintet.ask.asking import Asking
+from quintet.ask.envelope import store as replays
+from quintet.ask.envelope.opening import Opener
+from quintet.ask.shown import Shown
+from quintet.gateway.live import gateway, views
+from quintet.sockets import store as connections
+
+
+@cache
+def shown() -> Shown:
+    return Shown(lambda: views().current(), connections)
+
+
+@cache
+def asking() -> Asking:
+    return Asking(gateway, shown())
+
+
+@cache
+def opener() -> Opener:
+    from quintet.ask.envelope.kms import KmsKeys  # most prompts are not sealed
+
+    return Opener(KmsKeys(), replays)
+
+
+def sealing_keys() -> Collection[str]:
+    """The names that prompts may be sealed for."""
+    from quintet.ask.envelope.kms import published
+
+    return published().keys()
