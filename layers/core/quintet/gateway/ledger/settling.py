@@ -138,8 +138,11 @@ class Settling:
 
 def _calls(records: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
     for record in records:
-        for call in (record.get("facts") or {}).get("calls", ()):
-            if "cost" in (call.get("settle") or {}):
+        facts = record.get("facts")
+        calls = facts.get("calls") if isinstance(facts, Mapping) else None
+        for call in calls if isinstance(calls, list) else ():
+            told = call.get("settle") if isinstance(call, Mapping) else None
+            if isinstance(told, Mapping) and "cost" in told:
                 yield call
 
 
