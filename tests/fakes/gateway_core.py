@@ -79,7 +79,7 @@ class FakeLedger:
         assert cost <= self.held.pop(reservation.call_id)
         self.settled[reservation.call_id] = cost
         self.spent += cost
-        reservation.settle["cost"] = cost  # type: ignore[index]
+        reservation.settle["cost"] = cost
 
     async def release(self, reservation: Reservation, /) -> None:
         del self.held[reservation.call_id]
