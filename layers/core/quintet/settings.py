@@ -120,6 +120,11 @@ class Settings:
     deliveries_schedule_group: str = "default"
     deliveries_schedule_role: str = ""  # what a schedule puts messages into the queue as
 
+    # The task platform
+    task_machine_arn: str = ""
+    escalation_machine_arn: str = ""
+    artifacts_bucket: str = ""
+
     # What we tell of ourselves
     log_level: str = "INFO"
     metrics: bool = False  # CloudWatch metrics (EMF); on in a deployed stack
