@@ -116,6 +116,7 @@ class Settings:
     webhook_log_days: int = 30
     webhook_local_receivers: bool = False  # webhooks to loopback, in the local default alone
     deliveries_queue_url: str = ""
+    curfews_queue_url: str = ""  # connections whose caller has not said yet who it is
     deliveries_queue_arn: str = ""
     deliveries_schedule_group: str = "default"
     deliveries_schedule_role: str = ""  # what a schedule puts messages into the queue as
