@@ -29,7 +29,6 @@ SERVICES = (
     "dynamodb",
     "events",
     "kms",
-    "s3",
     "scheduler",
     "secretsmanager",
     "sqs",

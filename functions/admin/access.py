@@ -29,4 +29,8 @@ def known(field: str, words: Iterable[str], table: Iterable[str]) -> None:
     unknown = sorted(set(words) - set(table))
     if unknown:
         issue = f"'{unknown[0]}' is not one of: {', '.join(sorted(table))}"
-        raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+        raise invalid(field, issue)
+
+
+def invalid(field: str, issue: str) -> Failure:
+    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

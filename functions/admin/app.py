@@ -1,13 +1,15 @@
-"""The admin API: keys, users, and what the gateway tells of itself."""
+"""The admin API: keys and users, the gateway's catalogue and vault, and what it tells of itself."""
 
 from quintet.http.app import create_app
 from quintet.telemetry.lambdas import serve
 
-from admin import audit, keys, rewards, stats, tsdb, users
+from admin import audit, health, keys, models, providers, rewards, routing, stats, tsdb, users, vault
 from quintet.identity.door import gate
 from quintet.telemetry.requests import record
 
-_ROUTERS = [each.router for each in (keys, users, stats, audit, rewards, tsdb)]
+_ROUTERS = [
+    each.router for each in (keys, users, vault, providers, models, routing, health, stats, audit, rewards, tsdb)
+]
 
 app = create_app("admin", _ROUTERS, gate=gate(), recorder=record)
 handler = serve(app)

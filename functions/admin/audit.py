@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from admin.access import Admin, Pages
-from quintet.errors import Failure, Kind
+from admin.access import Admin, Pages, invalid
 from quintet.events import store as log
 from quintet.events.model import AUDIT, Entry
 from quintet.events.verifying import verify
@@ -46,8 +45,7 @@ async def verified(_admin: Admin, after: Annotated[int, Query(ge=0)] = 0) -> Jso
 
 def _page(paging: Paging) -> list[Entry]:
     if paging.after is not None and not paging.after.isdigit():
-        issue = "Must be the next_cursor of the page before"
-        raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
+        raise invalid("cursor", "Must be the next_cursor of the page before")
     newest = (int(paging.after) - 1 if paging.after else log.head(AUDIT).seq) - paging.offset
     oldest = max(0, newest - paging.limit)
     entries = log.read(AUDIT, oldest, newest - oldest).entries if newest > oldest else []

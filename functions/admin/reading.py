@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from quintet.errors import Failure, Kind
+from admin.access import invalid
 from quintet.store.pages import Page, Paging
 from quintet.telemetry.series import Point, Series, Step
 from quintet.telemetry.store import books
@@ -27,5 +27,4 @@ async def page_of(log: Log, paging: Paging, now: datetime, wanted: Wanted | None
     try:
         return await log.page(paging, now, wanted)
     except ValueError:
-        issue = "Must be the next_cursor of the page before"
-        raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue}) from None
+        raise invalid("cursor", "Must be the next_cursor of the page before") from None

@@ -1,14 +1,13 @@
 """The time series: /admin/v1/tsdb/*."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin.access import Admin
+from admin.access import Admin, invalid
 from admin.reading import CountedTable
-from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
 from quintet.http.answers import Json
 from quintet.http.exchange import exchange_of
@@ -46,17 +45,17 @@ async def query(
     """The last hour in minutes, unless asked otherwise. `read` is what the answer cost: items and pages."""
     now = exchange_of(request).at
     if metric is None:
-        _refuse("metric", "Field required")
+        raise invalid("metric", "Field required")
     if metric not in METRICS:
-        _refuse("metric", f"Must be one of: {', '.join(METRICS)}")
+        raise invalid("metric", f"Must be one of: {', '.join(METRICS)}")
     until = _moment("end", end) if end else now
     since = _moment("start", start) if start else until - timedelta(hours=1)
     if since > until:
-        _refuse("start", "Must not be after end")
+        raise invalid("start", "Must not be after end")
     length = timedelta(milliseconds=-(-step // _MINUTE_MS) * _MINUTE_MS)
     question = Question(metric, since, until, length, model, provider)
     if question.points > MOST_POINTS:
-        _refuse("step", f"Makes more than {MOST_POINTS} points: ask for longer steps, or for less")
+        raise invalid("step", f"Makes more than {MOST_POINTS} points: ask for longer steps, or for less")
     minutes_since = now - timedelta(days=await retention())
     counted = CountedTable()
     series = await answer(counted, question, minutes_since=minutes_since)
@@ -109,8 +108,4 @@ def _moment(field: str, text: str) -> datetime:
     try:
         return moment_of(text)
     except (ValueError, OverflowError):
-        _refuse(field, "Must be RFC 3339 with a time zone, or Unix milliseconds")
-
-
-def _refuse(field: str, issue: str) -> NoReturn:
-    raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+        raise invalid(field, "Must be RFC 3339 with a time zone, or Unix milliseconds") from None

@@ -17,10 +17,4 @@ def toron() -> SocketProtocol:
     return Prompts(Asking(gateway, shown), poster, connections, messages)
 
 
-def kyros() -> SocketProtocol:
-    from sockets.following import following
-
-    return following()
-
-
-PROTOCOLS: Mapping[str, Make] = {"toron": toron, "kyros": kyros}
+PROTOCOLS: Mapping[str, Make] = {"toron": toron}

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import timedelta
 
 import pytest
 
@@ -14,8 +14,10 @@ from tests.integration.admin.conftest import Admin
 
 def numbered() -> None:
     """What the fanout function does: here no stream tells it."""
+    soon = SystemClock().now() + timedelta(minutes=1)
     for shard in range(log.OUTBOX_SHARDS):
-        log.number(log.waiting(shard, datetime.max.replace(tzinfo=SystemClock().now().tzinfo)))
+        while waiting := log.waiting(shard, soon):
+            log.number(waiting)
 
 
 def item(seq: int) -> log.EventItem:

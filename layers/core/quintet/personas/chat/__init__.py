@@ -1,1 +1,0 @@
-"""OpenAI's chat completions: what may be asked, and how an answer looks."""

@@ -1,1 +1,0 @@
-"""What personas do when nobody calls."""

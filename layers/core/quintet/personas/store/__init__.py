@@ -1,1 +1,0 @@
-"""The room's tables: sessions, processes, and what personas keep."""

@@ -1,1 +1,0 @@
-"""What a persona can do by itself: a few things that do no harm."""

@@ -1,1 +1,0 @@
-"""kyros.md's WebSocket: callers who follow the platform's log, from where they left it."""
