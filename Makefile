@@ -58,6 +58,7 @@ lock: | $(filter .tools/%,$(UV)) ## Resolve the dependencies again (pyproject.to
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header -c requirements/dev.txt pyproject.toml -o layers/vendor/requirements.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group inference -c requirements/dev.txt -o layers/inference/requirements.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group tools -o requirements/tools.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group bench -o requirements/bench.txt
 
 TOOLS := .venv-tools
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
@@ -83,9 +84,23 @@ test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at 
 	@STACK=localstack $(RUN) -m pytest -q --ignore tests/integration/local --ignore tests/e2e/test_run.py \
 	  --ignore tests/unit $(T)
 
+# What the gateway is compared with has an environment of its own.
+.build/litellm/.installed: requirements/bench.txt | $(VENV)/.dev
+	@echo "installing what the gateway is compared with"
+	@$(UV) venv --quiet --allow-existing --python $(RUN) .build/litellm
+	@$(UV) pip sync --quiet --python .build/litellm/bin/python --require-hashes requirements/bench.txt
+	@touch $@
+
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure cold starts and the cheapest route of what ships (BENCH="--samples 9 --python ...")
+bench: bench-cold bench-gateway ## Measure what ships: cold starts, and the model gateway beside LiteLLM's
+
+.PHONY: bench-cold
+bench-cold: $(VENV)/.dev ## Cold starts and the cheapest route (BENCH="--samples 9 --python ...")
 	@$(RUN) -m tests.bench.cold $(BENCH)
+
+.PHONY: bench-gateway
+bench-gateway: $(VENV)/.dev .build/litellm/.installed ## The gateway's cost a call, beside LiteLLM's (BENCH="--rounds 9")
+	@$(RUN) -m tests.bench.gateway --litellm .build/litellm/bin/python $(BENCH)
 
 .PHONY: build
 build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed and compiled
