@@ -29,6 +29,7 @@ SERVICES = (
     "dynamodb",
     "events",
     "kms",
+    "s3",
     "scheduler",
     "secretsmanager",
     "sqs",

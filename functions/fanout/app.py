@@ -7,9 +7,15 @@ from typing import Any
 
 from quintet.events import store as log
 from quintet.events.platform import PLATFORM
+from quintet.identity.standing import Standing
+from quintet.identity.store import keys, users
+from quintet.sockets import store as connections
+from quintet.sockets.following import store as followers
+from quintet.sockets.following.telling import Telling as Following
+from quintet.sockets.posts import Posts
 from quintet.store.clock import SystemClock
 from quintet.webhooks.queue import DeliveryQueue
-from quintet.webhooks.standing import Standing
+from quintet.webhooks.standing import OwnersStanding
 from quintet.webhooks.store import deliveries, endpoints
 from quintet.webhooks.telling import Telling
 
@@ -17,7 +23,8 @@ _STALE = timedelta(minutes=1)
 _PASSED_ON = f"log#{PLATFORM}#"
 
 _clock = SystemClock()
-_telling = Telling(endpoints, deliveries, DeliveryQueue(), Standing(_clock))
+_telling = Telling(endpoints, deliveries, DeliveryQueue(), OwnersStanding(_clock))
+_followers = Following(followers, log, Posts(connections), Standing(keys.find, users.get, _clock), _clock)
 
 
 @consume
@@ -33,7 +40,8 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
     outbox = [image for image in images if image["pk"]["S"].startswith("outbox#")]
     entries = [log.entry_of_image(image) for image in images if image["pk"]["S"].startswith(_PASSED_ON)]
     numbered = len(log.number([log.event_of_image(image) for image in outbox]))
-    return {"numbered": numbered, "deliveries": await _telling.tell(entries, _clock.now())}
+    deliveries_made = await _telling.tell(entries, _clock.now())
+    return {"numbered": numbered, "deliveries": deliveries_made, "followers": await _followers.pass_on(entries)}
 
 
 def sweep() -> int:

@@ -1,4 +1,4 @@
-"""The request log's stream: into the series, the reward log, the live events and what routing goes by; each once."""
+"""The request log's stream: into the ledger, the series, the reward log, the live events and routing; each once."""
 
 from quintet.telemetry.lambdas import consume
 
@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from quintet.events import store as log
+from quintet.gateway.ledger import live as ledger
 from quintet.http.work import offload
 from quintet.store.clock import SystemClock, from_millis
 from quintet.store.items import from_item
@@ -22,10 +23,12 @@ journal = logging.getLogger("quintet.rollup")
 
 @consume
 async def handler(event: dict[str, Any]) -> dict[str, Any]:
-    """Stream records of the request log, or of the table of who is ill.
+    """Stream records of the request log, or of the table of who is ill; and a schedule's tick, to close what died.
 
     A batch that fails halfway is told again, in whatever pieces: what was done is found done.
     """
+    if "Records" not in event:
+        return {"closed": await ledger.sweep()}
     now = SystemClock().now()
     changes = [each for each in event["Records"] if "record_id" not in each["dynamodb"]["Keys"]]
     live = [told for each in changes if (told := health_event(each, now))]
@@ -34,7 +37,9 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
         for each in event["Records"]
         if each["eventName"] == "INSERT" and "record_id" in each["dynamodb"]["Keys"]
     ]
-    records = [record for record in map(from_item, images) if _readable(record)]
+    stored = [from_item(image) for image in images]
+    settled = await ledger.settle_records(stored)
+    records = [record for record in stored if _readable(record)]
     counted = await roll_up(records, TableBooks(), now)
     await rewards.note([reward for each in records for reward in rewards_of(each, from_millis(each["at"]))])
     live += [told for each in records for told in events_of(each)]
@@ -42,7 +47,7 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
         await offload(log.append, live)
     if any(calls_of(each) for each in records):
         await learning.learn(now)
-    return {"counted": counted, "told": len(live)}
+    return {"settled": settled, "counted": counted, "told": len(live)}
 
 
 def _readable(record: Record) -> bool:

@@ -14,4 +14,11 @@ dispatch = Dispatcher(PROTOCOLS, connections, door, record)
 
 @consume
 async def handler(event: dict[str, Any]) -> dict[str, Any]:
-    return await dispatch(event)
+    """API Gateway's events, and the queue's word that a connection's time to say who it is has come to its end."""
+    if "Records" not in event:
+        return await dispatch(event)
+    from sockets.following import following
+
+    for message in event["Records"]:
+        await following().curfew(message["body"])
+    return {}

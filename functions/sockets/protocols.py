@@ -17,4 +17,10 @@ def toron() -> SocketProtocol:
     return Prompts(Asking(gateway, shown), poster, connections, messages)
 
 
-PROTOCOLS: Mapping[str, Make] = {"toron": toron}
+def kyros() -> SocketProtocol:
+    from sockets.following import following
+
+    return following()
+
+
+PROTOCOLS: Mapping[str, Make] = {"toron": toron, "kyros": kyros}

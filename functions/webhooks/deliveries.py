@@ -18,7 +18,7 @@ from quintet.http.work import offload
 from quintet.store.clock import SystemClock
 from quintet.webhooks.model import Endpoint, Standing, Status, delivery_of, invalid
 from quintet.webhooks.queue import Errand
-from quintet.webhooks.standing import Standing as OwnersStanding
+from quintet.webhooks.standing import OwnersStanding
 from quintet.webhooks.store import deliveries as table
 from webhooks.access import Manager, Reader, endpoints, queue, shown_delivery
 

@@ -30,6 +30,7 @@ _DEPLOYED = frozenset(
         "AWS_ENDPOINT_URL",
         "AWS_LAMBDA_FUNCTION_NAME",
         "AWS_REGION",
+        "CURFEWS_QUEUE_URL",
         "DELIVERIES_QUEUE_ARN",
         "DELIVERIES_QUEUE_URL",
         "DELIVERIES_SCHEDULE_GROUP",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from quintet.identity.model import Principal
+from quintet.sockets.following.model import REMEMBERED, Follower
 from quintet.sockets.model import LONGEST, MAX_MESSAGE, Changed, Connection, Gone, too_large
 
 
@@ -29,6 +31,11 @@ class FakeConnections:
         saved = replace(self.rows[connection.id], attributes=dict(connection.attributes), rev=connection.rev + 1)
         self.rows[connection.id] = saved
         return saved
+
+    async def name(self, connection_id: str, principal: Principal) -> None:
+        if connection_id not in self.rows:
+            raise Gone
+        self.rows[connection_id] = replace(self.rows[connection_id], principal=principal)
 
     async def remove(self, connection_id: str) -> None:
         self.rows.pop(connection_id, None)
@@ -74,3 +81,44 @@ class FakePoster:
     def told(self, connection_id: str) -> list[Any]:
         """The JSON that this connection's client was sent."""
         return [json.loads(payload) for to, payload in self.posted if to == connection_id]
+
+
+@dataclass
+class FakeFollowers:
+    rows: dict[str, Follower] = field(default_factory=dict)
+    claims: dict[str, datetime] = field(default_factory=dict)
+    places: dict[str, list[tuple[int, datetime]]] = field(default_factory=dict)
+
+    async def put(self, follower: Follower, now: datetime) -> None:
+        self.rows[follower.connection_id] = follower
+        self.claims.pop(follower.connection_id, None)
+
+    async def find(self, connection_id: str) -> Follower | None:
+        return self.rows.get(connection_id)
+
+    async def everyone(self) -> list[Follower]:
+        return [*self.rows.values()]
+
+    async def claim(self, connection_id: str, now: datetime, until: datetime) -> Follower | None:
+        if connection_id not in self.rows or self.claims.get(connection_id, now) > now:
+            return None
+        self.claims[connection_id] = until
+        return self.rows[connection_id]
+
+    async def advance(self, connection_id: str, cursor: int, *, release: bool) -> None:
+        if connection_id in self.rows:
+            self.rows[connection_id] = replace(self.rows[connection_id], cursor=cursor)
+            if release:
+                self.claims.pop(connection_id, None)
+
+    async def remove(self, connection_id: str) -> Follower | None:
+        return self.rows.pop(connection_id, None)
+
+    async def leave_place(self, follower: Follower, now: datetime) -> None:
+        self.places.setdefault(follower.ticket, []).append((follower.cursor, now + REMEMBERED))
+
+    async def take_place(self, ticket: str, now: datetime) -> int | None:
+        for place in sorted(self.places.pop(ticket, [])):
+            if place[1] >= now:
+                return place[0]
+        return None

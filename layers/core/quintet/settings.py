@@ -77,6 +77,29 @@ class Settings:
     # between several
     envelope_keys: str = ""
 
+    # Personas: who may call in, and where they speak. An empty address or secret switches an integration off.
+    inbox_queue_url: str = ""
+    slack_signing_secret: str = field(default="", repr=False)
+    slack_bot_token: str = field(default="", repr=False)
+    slack_api_url: str = "https://slack.com/api/"
+    slack_feed_channel: str = ""  # where personas post; empty = only in the feed
+    vapi_secret: str = field(default="", repr=False)  # X-Vapi-Secret, or Authorization: Bearer
+    vapi_hmac_secret: str = field(default="", repr=False)
+    vapi_hmac_secret_is_base64: bool = False
+    vapi_hmac_algorithm: str = "sha256"  # or sha512, sha1
+    vapi_hmac_encoding: str = "hex"  # or base64
+    vapi_hmac_header: str = "x-signature"
+    vapi_hmac_timestamp_header: str = "x-timestamp"
+    vapi_hmac_id_header: str = ""  # for {id} in the format
+    vapi_hmac_format: str = "{timestamp}.{body}"
+    vapi_hmac_prefix: str = ""  # before the signature, e.g. `sha256=`
+    vapi_assistant_persona: str = "tony"  # who answers the phone
+    vapi_api_key: str = field(default="", repr=False)  # what VAPI is told to show us when it calls its custom LLM
+    elevenlabs_api_key: str = field(default="", repr=False)
+    caddy_allowed_hosts: str = ""  # hosts with commas between them that TLS is terminated for
+    feed_webhook_url: str = ""  # where posts are sent as {"persona", "text"}
+    feeds_may_be_local: bool = False  # let personas read feeds on private addresses: for development
+
     # How often; requests per window, 0 = no limit
     rate_limit_auth: int = 5  # a minute
     rate_limit_policy: int = 100  # a minute
@@ -94,9 +117,15 @@ class Settings:
     webhook_log_days: int = 30
     webhook_local_receivers: bool = False  # webhooks to loopback, in the local default alone
     deliveries_queue_url: str = ""
+    curfews_queue_url: str = ""  # connections whose caller has not said yet who it is
     deliveries_queue_arn: str = ""
     deliveries_schedule_group: str = "default"
     deliveries_schedule_role: str = ""  # what a schedule puts messages into the queue as
+
+    # The task platform
+    task_machine_arn: str = ""
+    escalation_machine_arn: str = ""
+    artifacts_bucket: str = ""
 
     # What we tell of ourselves
     log_level: str = "INFO"

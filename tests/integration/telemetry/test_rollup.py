@@ -72,7 +72,11 @@ def test_a_record_that_makes_no_sense_holds_nobody_up() -> None:
 
     spoilt = [record(call(cost="a lot")), record(call(latency_ms="long")), record(at_all="x", status="200 OK")]
     good = record(at=SystemClock().now())
-    assert handler(batch([{"record_id": "nothing"}, *spoilt, good]), Context()) == {"counted": 1, "told": 0}
+    assert handler(batch([{"record_id": "nothing"}, *spoilt, good]), Context()) == {
+        "settled": 0,
+        "counted": 1,
+        "told": 0,
+    }
 
 
 @pytest.mark.usefixtures("function_environment")

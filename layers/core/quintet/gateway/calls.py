@@ -244,6 +244,7 @@ class Call:
         self._vendor_ms += latency_ms
         again = self._chain.failed(attempt.model, fault, latency_ms, self._left())
         await self._tell_health(attempt, fault)
+        again = again and attempt.model in self._chain.queue  # it may be left alone by now
         if fault.charged:
             await self.settle(attempt, self._at_the_bound(attempt, "error", fault.fault.value))
         elif not again:

@@ -44,9 +44,12 @@ class Chain:
         self.queue.pop(0)
 
     def failed(self, model: Model, fault: ProviderFault, latency_ms: float, left: float) -> bool:
-        """Notes the attempt and chooses who is next. Answers whether the same model is, after a pause."""
+        """Notes the attempt and chooses who is next. Answers whether the same model is, after a pause.
+
+        It is only if there is time for another attempt as long as this one was.
+        """
         self.note(model, fault, latency_ms)
-        if fault.fault in PASSING and self.retries and left > FIRST_PAUSE + LEAST_SECONDS:
+        if fault.fault in PASSING and self.retries and left > max(FIRST_PAUSE + LEAST_SECONDS, latency_ms / 1000):
             self.retries -= 1
             return True
         self.skip()

@@ -24,7 +24,7 @@ async def opened(attempt: Attempt, call: Call) -> "LiveStream":
             attempt.adapter.stream(attempt.bound.ask, attempt.target, attempt.seconds)
         )
         early: list[Delta | Usage] = []
-        while not early or isinstance(early[-1], Usage):
+        while not any(map(_says_something, early)):
             early.append(await anext(pieces))
     except StopAsyncIteration:
         await held.aclose()
@@ -33,6 +33,12 @@ async def opened(attempt: Attempt, call: Call) -> "LiveStream":
         await held.aclose()
         raise
     return LiveStream(attempt, call, held, pieces, early)
+
+
+def _says_something(piece: Delta | Usage) -> bool:
+    return isinstance(piece, Delta) and bool(
+        piece.text or piece.refusal or piece.finish_reason or piece.tool_index is not None
+    )
 
 
 class LiveStream:

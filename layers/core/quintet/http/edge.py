@@ -14,7 +14,7 @@ _LAST_WORDS = 1.5  # seconds that a Lambda keeps of its time to refuse and to wr
 _CORS_HEADERS = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": (
-        "X-Request-ID, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+        "X-Request-ID, Retry-After, X-Next-Cursor, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
     ),
 }
 _PREFLIGHT_HEADERS = {

@@ -40,6 +40,11 @@ async def save(connection: Connection) -> Connection:
     return _connection(row)
 
 
+async def name(connection_id: str, principal: Principal) -> None:
+    """Who came in without a name has said who it is. Raises Gone."""
+    await _update(connection_id, "SET principal = :principal", to_item({":principal": _told(principal)}))
+
+
 async def remove(connection_id: str) -> None:
     await wire.call("DeleteItem", {"TableName": _table(), "Key": _key(connection_id)}, idempotent=True)
 

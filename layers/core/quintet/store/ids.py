@@ -1,5 +1,6 @@
 """Ids made by the domain: a readable prefix, then 48 bits of milliseconds and 80 random ones, sortable as text."""
 
+import hashlib
 import secrets
 from datetime import datetime
 
@@ -11,7 +12,16 @@ _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 
 
 def new_id(prefix: str, now: datetime) -> str:
-    number = (millis(now) << 80) | secrets.randbits(80)
+    return _spelled(prefix, (millis(now) << 80) | secrets.randbits(80))
+
+
+def id_of(prefix: str, at: datetime, what: str) -> str:
+    """The one id that `what` has: whoever makes it again makes the same."""
+    digest = hashlib.sha256(what.encode()).digest()[:10]
+    return _spelled(prefix, (millis(at) << 80) | int.from_bytes(digest, "big"))
+
+
+def _spelled(prefix: str, number: int) -> str:
     letters = [_ALPHABET[(number >> shift) & 31] for shift in range((_LENGTH - 1) * 5, -1, -5)]
     return f"{prefix}_{''.join(letters)}"
 

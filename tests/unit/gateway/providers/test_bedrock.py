@@ -70,6 +70,7 @@ def test_reads_a_recorded_answer() -> None:
                 "role": "assistant",
                 "content": [
                     {"reasoningContent": {"reasoningText": {"text": "Hmm", "signature": "x"}}},
+                    {"reasoningContent": {"redactedContent": b"\0"}},
                     {"text": "I'll look."},
                     {"toolUse": {"toolUseId": "tooluse_1", "name": "get_weather", "input": {"city": "Oslo"}}},
                 ],
@@ -85,3 +86,4 @@ def test_reads_a_recorded_answer() -> None:
     assert choice.tool_calls[0].arguments == '{"city": "Oslo"}'
     assert answer.usage == Usage(input=14, output=7, cached=4)
     assert "ResponseMetadata" not in answer.raw
+    assert answer.raw["output"]["message"]["content"][1] == {"reasoningContent": {"redactedContent": "AA=="}}

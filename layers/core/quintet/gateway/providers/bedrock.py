@@ -244,8 +244,14 @@ def _answer(told: Mapping[str, Any], talk: Conversation) -> Answer:
 
 
 def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what botocore adds about the transport."""
-    return {name: value for name, value in told.items() if name != "ResponseMetadata"}
+    """As JSON has it: bytes in base64, and nothing of what botocore adds about the transport."""
+    kept = {name: value for name, value in told.items() if name != "ResponseMetadata"}
+    plain: dict[str, Any] = json.loads(json.dumps(kept, default=_in_base64))
+    return plain
+
+
+def _in_base64(value: Any) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def _usage(told: Any) -> Usage | None:

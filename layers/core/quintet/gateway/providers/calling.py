@@ -16,6 +16,7 @@ from quintet.net.client import NetError, StreamedResponse
 _LARGEST_ANSWER = 16 << 20
 _LARGEST_REFUSAL = 64 << 10
 _IDLE = 60.0  # seconds that a stream may be silent once it has begun
+_READER = json.JSONDecoder(parse_constant=lambda _: None)
 _FAREWELL = 0.25  # seconds that the connection's clean end is waited for, so that it can be used again
 
 
@@ -114,8 +115,9 @@ async def ask_for_stream(
 
 
 def parsed(vendor: str, text: bytes | str) -> dict[str, Any]:
+    """NaN and infinity, which JSON does not have, become null: they may be handed on."""
     try:
-        value = json.loads(text)
+        value = _READER.decode(text if isinstance(text, str) else text.decode(errors="replace"))
     except (ValueError, RecursionError):
         raise malformed(vendor, "something that is not JSON") from None
     if not isinstance(value, dict):

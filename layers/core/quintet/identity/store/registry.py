@@ -13,9 +13,10 @@ given with a name, `login#<digest>`; its attributes are
 | `expires_at` | identity | time to live of `ip#` and `login#` accounts |
 | `l_*` | the model gateway's ledger | what is free, spent and reserved |
 
-A room that writes the account itself (the ledger does) joins `standing(caller.rev)` to its condition and gives the old
-item of a failed one to `Stale.check`; on Stale it awaits `exchange.confirm()`, which reads the caller again or raises
-what to answer, and tries once more. Its routes depend on `door.provisional_principal`, which spares the extra write.
+A room that writes the account itself (the ledger does) joins `standing(caller.rev)` to its condition and `noting` to
+its changes, and gives the old item of a failed one to `Stale.check`; on Stale it awaits `exchange.confirm()`, which
+reads the caller again or raises what to answer, and tries once more. Its routes depend on `door.provisional_principal`,
+which spares the extra write.
 """
 
 import asyncio
@@ -59,6 +60,14 @@ def standing(rev: int | None) -> tuple[str, dict[str, Any]]:
     if rev is None:
         return "attribute_not_exists(closed)", {}
     return "attribute_not_exists(closed) AND (attribute_not_exists(rev) OR rev = :rev)", {":rev": rev}
+
+
+def noting(account: str, now: datetime) -> tuple[list[str], dict[str, Any]]:
+    """What every write of an account sets beside its own, and the values in it."""
+    if account.startswith(_PASSING):
+        values = {":used": epoch(now), ":forget": epoch(now + _KEPT_UNUSED)}
+        return ["last_used = :used", "expires_at = :forget"], values
+    return ["last_used = :used"], {":used": epoch(now)}
 
 
 async def key(digest: str) -> ApiKey | None:
@@ -128,18 +137,15 @@ async def _write(
     values: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     stands, its_values = standing(rev)
-    changes = ["last_used = :used", change]
-    values = {**(values or {}), **its_values, ":used": epoch(now)}
-    if account.startswith(_PASSING):
-        changes.append("expires_at = :forget")
-        values[":forget"] = epoch(now + _KEPT_UNUSED)
+    noted, their_values = noting(account, now)
+    values = {**(values or {}), **its_values, **their_values}
     try:
         answer = await wire.call(
             "UpdateItem",
             {
                 "TableName": settings().table("accounts"),
                 "Key": {"id": {"S": account}},
-                "UpdateExpression": "SET " + ", ".join(filter(None, changes)),
+                "UpdateExpression": "SET " + ", ".join(filter(None, (*noted, change))),
                 "ConditionExpression": " AND ".join(filter(None, (stands, condition))),
                 "ExpressionAttributeValues": to_item(values),
                 "ReturnValues": "UPDATED_NEW",

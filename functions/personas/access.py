@@ -1,0 +1,44 @@
+"""Who may talk to personas, and what they are called."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from quintet.http.exchange import Exchange
+from quintet.identity.door import open_or_principal
+from quintet.identity.model import Principal, PrincipalKind
+from quintet.personas.callers import anonymous_name, call_in, name_of, phone_in, phone_of
+from quintet.personas.chat.request import ChatRequest
+from quintet.personas.store import notebook
+
+
+async def speaker(request: Request) -> Principal:
+    caller = await open_or_principal(request)
+    caller.need("use_personas")
+    return caller
+
+
+Speaker = Annotated[Principal, Depends(speaker)]
+
+
+def scope_of(caller: Principal) -> str:
+    """In an open stack callers are told apart by what they are called alone."""
+    return "" if caller.kind is PrincipalKind.ANONYMOUS else caller.id
+
+
+async def caller_id(exchange: Exchange, asked: ChatRequest) -> str:
+    """As tron.md has it; VAPI and ElevenLabs tell of their callers in the body."""
+    headers, body = exchange.headers, asked.more
+    call = name_of(headers.get("x-vapi-call-id")) or call_in(body)
+    phone = phone_of(headers.get("x-vapi-caller-phone"))
+    if not phone and call:
+        phone = (await notebook.find(call)).get("phone", "")
+    phone = phone or phone_in(body)
+    asked_id = exchange.request_id if exchange.headers.get("x-request-id") == exchange.request_id else ""
+    return phone or asked_id or call or _conversation(asked) or anonymous_name()
+
+
+def _conversation(asked: ChatRequest) -> str:
+    extra = asked.more.get("elevenlabs_extra_body")
+    told = extra.get("conversation_id") if isinstance(extra, dict) else None
+    return name_of(told) or name_of(asked.more.get("user_id"))

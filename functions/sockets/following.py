@@ -1,0 +1,38 @@
+"""kyros.md's protocol over the real tables, and the few seconds that a caller has to say who it is."""
+
+from functools import cache
+from typing import Any
+
+from quintet.events import store as log
+from quintet.http.work import offload
+from quintet.identity.standing import Standing
+from quintet.identity.store import keys, users
+from quintet.settings import settings
+from quintet.sockets.following import store as followers
+from quintet.sockets.following.protocol import AUTH_SECONDS, Following
+from quintet.sockets.following.telling import Telling
+from quintet.store.clock import SystemClock
+from sockets.services import connections, door, poster
+
+_clock = SystemClock()
+
+
+@cache
+def following() -> Following:
+    telling = Telling(followers, log, poster, Standing(keys.find, users.get, _clock), _clock)
+    return Following(connections, followers, telling, log, poster, door.authenticate, curfew_for, _clock)
+
+
+async def curfew_for(connection_id: str) -> None:
+    await offload(_send, connection_id)
+
+
+def _send(connection_id: str) -> None:
+    _sqs().send_message(QueueUrl=settings().curfews_queue_url, MessageBody=connection_id, DelaySeconds=AUTH_SECONDS)
+
+
+@cache
+def _sqs() -> Any:
+    import botocore.session
+
+    return botocore.session.get_session().create_client("sqs", region_name=settings().aws_region)

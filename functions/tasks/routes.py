@@ -1,0 +1,139 @@
+"""/v1/tasks: create, read, list, change and cancel."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from starlette.responses import Response
+
+from quintet.errors import Failure, Kind
+from quintet.http.answers import Json, envelope
+from quintet.http.exchange import exchange_of
+from quintet.identity.door import permitted
+from quintet.identity.model import Principal
+from quintet.tasks.model import Filters, Order, SortBy, Status
+from quintet.tasks.store import tasks as table
+from quintet.tasks.tasks import Actor
+from tasks import handing, services, shapes
+from tasks.bodies import AnyStatus, Cancellation, NewTask, Priority, Role, TaskChange, Type
+
+router = APIRouter(prefix="/v1/tasks")
+
+Tag = Annotated[str | None, Header(max_length=128)]
+Key = Annotated[str | None, Header(min_length=1, max_length=255)]
+_CURSOR = re.compile(r"(\d\|)?[~0-9a-z_#]{1,100}")
+# What may not be taken away again: null says that a value is left as it is.
+_NULLABLE = frozenset({"deadline", "assignee_role", "feedback"})
+
+
+@router.post("")
+async def create(
+    new: NewTask,
+    request: Request,
+    caller: Annotated[Principal, Depends(permitted("create_task"))],
+    idempotency_key: Key = None,
+) -> Json:
+    exchange = exchange_of(request)
+    values = {name: value for name, value in new.given().items() if name != "auto_start"}
+    handover = await handing.at_once(new)
+    task = await services.tasks().create(values, Actor(caller.id, caller.account), handover, idempotency_key)
+    exchange.facts["task"] = task.id
+    headers = {"location": f"/v1/tasks/{task.id}", "etag": task.etag}
+    return envelope(exchange, shapes.created(task), "Task created successfully", status=201, headers=headers)
+
+
+@router.get("")
+async def listed(
+    request: Request,
+    _caller: Annotated[Principal, Depends(permitted("read_tasks"))],
+    status: AnyStatus | None = None,
+    type: Type | None = None,  # noqa: A002 - the document's word
+    priority: Priority | None = None,
+    assignee_role: Role | None = None,
+    created_by: Annotated[str | None, Query(min_length=1, max_length=255)] = None,
+    tags: Annotated[str | None, Query(max_length=1100)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
+    cursor: Annotated[str | None, Query(max_length=128)] = None,
+    sort_by: SortBy = SortBy.CREATED,
+    sort_order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+) -> Json:
+    """`next_cursor` leads to the next page whatever happens in between; `offset` counts anew each time."""
+    filters = Filters(
+        status=Status(status) if status else None,
+        type=type,
+        priority=priority,
+        role=assignee_role,
+        created_by=created_by,
+        tags=tuple(dict.fromkeys(word.strip() for word in (tags or "").split(",") if word.strip())),
+    )
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        issue = "Must be a next_cursor of a page before"
+        raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
+    page = await table.page(filters, Order(sort_by, sort_order == "desc"), limit, offset, cursor)
+    pagination = {
+        "total": page.total,
+        "limit": limit,
+        "offset": offset,
+        "has_more": page.after is not None,
+        "next_cursor": page.after,
+    }
+    data = {"tasks": [shapes.listed(task) for task in page.tasks], "pagination": pagination}
+    return envelope(exchange_of(request), data, "Tasks retrieved successfully")
+
+
+@router.get("/{task_id}")
+async def one(
+    task_id: str,
+    request: Request,
+    _caller: Annotated[Principal, Depends(permitted("read_tasks"))],
+    if_none_match: Tag = None,
+) -> Response:
+    task = await services.tasks().get(task_id)
+    if if_none_match is not None and task.etag in _tags(if_none_match):
+        return Response(status_code=304, headers={"etag": task.etag})
+    return envelope(exchange_of(request), shapes.whole(task), headers={"etag": task.etag})
+
+
+@router.put("/{task_id}")
+async def change(
+    task_id: str,
+    body: TaskChange,
+    request: Request,
+    caller: Annotated[Principal, Depends(permitted("update_task"))],
+    if_match: Tag = None,
+) -> Json:
+    """What is left out stays as it is."""
+    values: dict[str, Any] = {n: v for n, v in body.given().items() if v is not None or n in _NULLABLE}
+    if not values:
+        raise Failure(Kind.INVALID, "Nothing to change", details={"field": "body", "issue": "Nothing to change"})
+    if "status" in values:
+        values["status"] = Status(values["status"])
+    if "progress" in values:
+        made = values["progress"]
+        values["progress"] = {"completed": made["completed_steps"], "total": made["total_steps"]}
+    task = await services.tasks().update(task_id, values, Actor(caller.id, caller.account), _wanted(if_match))
+    data = shapes.whole(task)
+    return envelope(exchange_of(request), data, "Task updated successfully", headers={"etag": task.etag})
+
+
+@router.delete("/{task_id}")
+async def cancel(
+    task_id: str,
+    request: Request,
+    caller: Annotated[Principal, Depends(permitted("cancel_task"))],
+    body: Cancellation | None = None,
+    if_match: Tag = None,
+) -> Json:
+    reason = body.reason if body else None
+    task = await services.tasks().cancel(task_id, reason, Actor(caller.id, caller.account), _wanted(if_match))
+    data = shapes.whole(task) | {"cancelled_at": shapes.moment(task.ended_at), "reason": task.error}
+    return envelope(exchange_of(request), data, "Task cancelled successfully", headers={"etag": task.etag})
+
+
+def _wanted(if_match: str | None) -> str | None:
+    return if_match.strip().removeprefix("W/") if if_match else None
+
+
+def _tags(text: str) -> list[str]:
+    return [each.strip().removeprefix("W/") for each in text.split(",")]

@@ -1,0 +1,26 @@
+"""The inbox queue: work that must not keep a caller waiting."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from quintet.http.work import offload
+from quintet.settings import settings
+
+
+class Queue:
+    async def put(self, job: Mapping[str, Any]) -> None:
+        body = json.dumps(job, ensure_ascii=False, separators=(",", ":"))
+        await offload(_send, body)
+
+
+def _send(body: str) -> None:
+    _client().send_message(QueueUrl=settings().inbox_queue_url, MessageBody=body)
+
+
+@cache
+def _client() -> Any:
+    import botocore.session
+
+    return botocore.session.get_session().create_client("sqs", region_name=settings().aws_region)

@@ -1,0 +1,1 @@
+"""What personas do when nobody calls."""

@@ -1,0 +1,1 @@
+"""The room's tables: sessions, processes, and what personas keep."""

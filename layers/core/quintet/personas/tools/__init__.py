@@ -1,0 +1,1 @@
+"""What a persona can do by itself: a few things that do no harm."""

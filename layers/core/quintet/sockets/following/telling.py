@@ -1,0 +1,132 @@
+"""Tells followers what they have not been told yet, in the log's order, one teller at a time for each."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from quintet.events.model import Entry, Head
+from quintet.events.platform import PLATFORM
+from quintet.events.store import Reading
+from quintet.http.work import offload
+from quintet.identity.standing import Standing
+from quintet.sockets.following.model import Follower, concerns, message, told
+from quintet.sockets.model import Gone, Poster
+from quintet.store.clock import Clock
+
+_CLAIM = timedelta(seconds=30)
+_WAIT = 0.05  # seconds between two looks whether another teller is done
+_PAGE = 100
+_TOGETHER = 32
+
+
+class Log(Protocol):
+    """`events.store`."""
+
+    def head(self, topic: str, /) -> Head: ...
+
+    def read(self, topic: str, after: int, limit: int, /) -> Reading: ...
+
+
+class Followers(Protocol):
+    """`following.store` over the table."""
+
+    async def everyone(self) -> list[Follower]: ...
+
+    async def claim(self, connection_id: str, now: datetime, until: datetime, /) -> Follower | None: ...
+
+    async def find(self, connection_id: str, /) -> Follower | None: ...
+
+    async def advance(self, connection_id: str, cursor: int, /, *, release: bool) -> None: ...
+
+    async def remove(self, connection_id: str, /) -> Follower | None: ...
+
+    async def leave_place(self, follower: Follower, now: datetime, /) -> None: ...
+
+
+class Telling:
+    def __init__(self, followers: Followers, log: Log, poster: Poster, standing: Standing, clock: Clock) -> None:
+        self._followers = followers
+        self._log = log
+        self._poster = poster
+        self._standing = standing
+        self._clock = clock
+
+    async def pass_on(self, entries: Sequence[Entry]) -> int:
+        """To everybody who follows. Answers to how many."""
+        if not entries:
+            return 0
+        places = asyncio.Semaphore(_TOGETHER)
+        last = entries[-1].seq
+
+        async def one(follower: Follower) -> None:
+            async with places:
+                await self.catch_up(follower.connection_id, last, entries)
+
+        behind = [follower for follower in await self._followers.everyone() if follower.cursor < last]
+        await asyncio.gather(*(one(follower) for follower in behind))
+        return len(behind)
+
+    async def catch_up(self, connection_id: str, goal: int, known: Sequence[Entry] = ()) -> None:
+        """Returns when this follower has been told all up to the entry `goal`, by us or by another, or is gone.
+
+        What was posted and not yet noted is posted again after a crash: numbers tell the reader.
+        """
+        follower = await self._claimed(connection_id, goal)
+        if follower is None:
+            return
+        cursor = follower.cursor
+        try:
+            while cursor < goal:
+                page = await self._page(follower, cursor, known)
+                if not page:
+                    break
+                permissions = await self._standing.permissions(follower.account, follower.permissions)
+                for entry in page:
+                    if concerns(follower, entry, permissions):
+                        await self._poster.post(connection_id, told(entry))
+                    cursor = entry.seq
+                if cursor < goal:
+                    await self._followers.advance(connection_id, cursor, release=False)
+        except Gone:
+            await self.lost(connection_id, cursor)
+        else:
+            await self._followers.advance(connection_id, cursor, release=True)
+
+    async def lost(self, connection_id: str, cursor: int | None = None) -> None:
+        """Its place in the log is kept for a while: whoever comes back and asks for the same goes on from there."""
+        follower = await self._followers.remove(connection_id)
+        if follower is not None:
+            place = follower.cursor if cursor is None else cursor
+            kept = Follower(**{name: getattr(follower, name) for name in Follower.__slots__} | {"cursor": place})
+            await self._followers.leave_place(kept, self._clock.now())
+
+    async def _claimed(self, connection_id: str, goal: int) -> Follower | None:
+        while True:
+            now = self._clock.now()
+            follower = await self._followers.claim(connection_id, now, now + _CLAIM)
+            if follower is not None:
+                if follower.cursor < goal:
+                    return follower
+                await self._followers.advance(connection_id, follower.cursor, release=True)
+                return None
+            there = await self._followers.find(connection_id)
+            if there is None or there.cursor >= goal:
+                return None
+            await asyncio.sleep(_WAIT)
+
+    async def _page(self, follower: Follower, cursor: int, known: Sequence[Entry]) -> Sequence[Entry]:
+        """Those that we were given, if they are the next ones; else from the log."""
+        after = [entry for entry in known if entry.seq > cursor]
+        if after and after[0].seq == cursor + 1 and after[-1].seq - cursor == len(after):
+            return after
+        reading = await offload(self._log.read, PLATFORM, cursor, _PAGE)
+        if reading.lost:
+            await self._poster.post(follower.connection_id, gap(cursor, reading, self._clock.now()))
+        return reading.entries
+
+
+def gap(since: int, reading: Reading, now: datetime) -> str:
+    """What is between is gone: older than the log keeps, or never was."""
+    oldest = reading.entries[0].seq if reading.entries else reading.head + 1
+    return message("discontinuity", {"since": since, "oldest": oldest, "head": reading.head}, now)

@@ -1,0 +1,233 @@
+"""The tasks table and the lists: a task is written with its rows, its counts and its events, or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pynamodb.transactions import TransactWrite
+
+from quintet.settings import settings
+from quintet.store import wire
+from quintet.store.clock import epoch
+from quintet.store.transactions import Write, write_together
+from quintet.tasks.model import Filters, Order, Task
+from quintet.tasks.store import counts
+from quintet.tasks.store.items import PartItem, RowItem
+from quintet.tasks.store.listing import Plan, Row, Segment, plan_of, rows_of, sort_key, task_at
+from quintet.tasks.store.rows import BODY, HEAD, body_of, head_of, task_of
+
+_SIFTED_AT_ONCE = 100
+_PROMISE = "promise"
+_WAITS = "waits#"
+_PROMISED_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What an idempotency key was used for. `body` is the digest of the request's."""
+
+    key: str
+    task_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`total` counts all that fit; `after` is where the next page begins, None when there is none."""
+
+    tasks: Sequence[Task]
+    total: int
+    after: str | None
+
+
+async def find(task_id: str) -> Task | None:
+    answer = await wire.call(
+        "Query",
+        {
+            "TableName": settings().table("tasks"),
+            "KeyConditionExpression": "id = :id AND part BETWEEN :body AND :head",
+            "ExpressionAttributeValues": wire.to_item({":id": task_id, ":body": BODY, ":head": HEAD}),
+            "ConsistentRead": True,
+        },
+    )
+    items = {item["part"]: item for item in map(wire.from_item, answer["Items"])}
+    if HEAD not in items or BODY not in items:
+        return None
+    return task_of(task_id, int(items[HEAD]["rev"]), items[HEAD]["told"], items[BODY]["told"])
+
+
+async def heads(task_ids: Sequence[str]) -> dict[str, Task]:
+    """What lists show of these tasks."""
+    found: dict[str, Task] = {}
+    for start in range(0, len(task_ids), 100):
+        keys = [wire.to_item({"id": each, "part": HEAD}) for each in task_ids[start : start + 100]]
+        for item in await counts.read_all(settings().table("tasks"), keys):
+            found[item["id"]] = task_of(item["id"], int(item["rev"]), item["told"])
+    return found
+
+
+def add(task: Task, promise: Promise | None, *also: Write) -> None:
+    """Raises Unmet(0) when the promise was given before."""
+    writes: list[Write] = []
+    if promise is not None:
+        item = PartItem(
+            promise.key,
+            _PROMISE,
+            told=f"{promise.task_id} {promise.body}",
+            expires_at=epoch(task.created_at + _PROMISED_FOR),
+        )
+        # One that has expired may still lie there: time to live takes its time.
+        free = PartItem.id.does_not_exist() | (PartItem.expires_at < epoch(task.created_at))
+        writes.append(lambda tx: tx.save(item, condition=free))
+    write_together([*writes, *_writes(None, task), *also])
+
+
+def change(before: Task, after: Task, *also: Write) -> None:
+    """Raises Unmet(0) when somebody else has changed the task since it was read."""
+    write_together([*_writes(before, after), *also])
+
+
+async def promise(key: str, now: datetime) -> Promise | None:
+    answer = await wire.call(
+        "GetItem",
+        {
+            "TableName": settings().table("tasks"),
+            "Key": wire.to_item({"id": key, "part": _PROMISE}),
+            "ConsistentRead": True,
+        },
+    )
+    item = wire.from_item(answer.get("Item", {}))
+    if not item or item["expires_at"] < epoch(now):
+        return None
+    task_id, body = item["told"].split(" ")
+    return Promise(key, task_id, body)
+
+
+def expect(task_id: str, dependencies: Sequence[str]) -> None:
+    """Whoever ends one of these finds that this task waits for it. One that never comes to be does no harm there."""
+    with PartItem.batch_write() as batch:
+        for each in dependencies:
+            batch.save(PartItem(each, f"{_WAITS}{task_id}"))
+
+
+def waiting_for(task_id: str) -> list[str]:
+    found = PartItem.query(task_id, PartItem.part.startswith(_WAITS), consistent_read=True)
+    return [item.part.removeprefix(_WAITS) for item in found]
+
+
+async def page(filters: Filters, order: Order, limit: int, offset: int = 0, after: str | None = None) -> Listed:
+    """`after` is where the page before ended: `offset` counts from there. What `offset` skips is read all the same."""
+    plan = plan_of(filters, order)
+    if plan.sorted_after:
+        tasks = await _all_sorted(plan, filters, order)
+        begin = offset + next((place for place, task in enumerate(tasks, 1) if task.id == after), 0)
+        return _listed([(task.id, task) for task in tasks[begin : begin + limit + 1]], limit, len(tasks))
+    known, found = await asyncio.gather(counts.total(filters), _read(plan, filters, order, limit + 1, offset, after))
+    return _listed(found, limit, len(await _all_sorted(plan, filters, order)) if known is None else known)
+
+
+def _listed(found: list[tuple[str, Task]], limit: int, total: int) -> Listed:
+    """`found` has one more than was asked for, if there is one more."""
+    return Listed([task for _, task in found[:limit]], total, found[limit - 1][0] if len(found) > limit else None)
+
+
+async def _read(
+    plan: Plan, filters: Filters, order: Order, limit: int, offset: int, after: str | None
+) -> list[tuple[str, Task]]:
+    """Tasks with their cursors."""
+    known: dict[str, Task] = {}
+    fitting: list[str] = []
+    async for cursors in _cursors(plan, order, after, _SIFTED_AT_ONCE if plan.sifted else offset + limit):
+        if plan.sifted:
+            known |= await heads([_task_of(cursor) for cursor in cursors])
+            cursors = [each for each in cursors if _task_of(each) in known and filters.fit(known[_task_of(each)])]
+        fitting += cursors
+        if len(fitting) >= offset + limit:
+            break
+    chosen = fitting[offset : offset + limit]
+    known |= await heads([_task_of(cursor) for cursor in chosen if _task_of(cursor) not in known])
+    return [(cursor, known[_task_of(cursor)]) for cursor in chosen if _task_of(cursor) in known]
+
+
+async def _cursors(plan: Plan, order: Order, after: str | None, at_once: int) -> AsyncIterator[list[str]]:
+    """Places in the plan's segments, one stretch after the other, each with its segment's number before it."""
+    index, _, place = (after or "0|").partition("|")
+    for number, segment in enumerate(plan.segments[int(index) :], int(index)):
+        while True:
+            places = await _places(segment, order.descending, at_once, place)
+            yield [f"{number}|{each}" for each in places]
+            if len(places) < at_once:
+                break
+            place = places[-1]
+        place = ""
+
+
+def _task_of(cursor: str) -> str:
+    return task_at(cursor.partition("|")[2])
+
+
+async def _all_sorted(plan: Plan, filters: Filters, order: Order) -> list[Task]:
+    tasks: list[Task] = []
+    for segment in plan.segments:
+        place = ""
+        while True:
+            places = await _places(segment, order.descending, 1000, place)
+            known = await heads([task_at(each) for each in places])
+            tasks += [task for task in known.values() if filters.fit(task)]
+            if len(places) < 1000:
+                break
+            place = places[-1]
+    return sorted(tasks, key=lambda task: sort_key(task, order), reverse=order.descending)
+
+
+async def _places(segment: Segment, descending: bool, limit: int, after: str) -> list[str]:
+    """At most `limit` of them, beyond `after`."""
+    places: list[str] = []
+    start: dict[str, Any] | None = wire.to_item({"list": segment.list, "place": after}) if after else None
+    while len(places) < limit:
+        answer = await wire.call(
+            "Query",
+            {
+                "TableName": settings().table("task-lists"),
+                "KeyConditionExpression": "#list = :list AND place BETWEEN :first AND :last",
+                "ExpressionAttributeNames": {"#list": "list"},
+                "ExpressionAttributeValues": wire.to_item(
+                    {":list": segment.list, ":first": segment.first, ":last": segment.last}
+                ),
+                "ScanIndexForward": not descending,
+                "ConsistentRead": True,
+                "Limit": limit - len(places),
+                **({"ExclusiveStartKey": start} if start else {}),
+            },
+        )
+        places += [item["place"]["S"] for item in answer["Items"]]
+        start = answer.get("LastEvaluatedKey")
+        if not start:
+            break
+    return places
+
+
+def _writes(before: Task | None, after: Task) -> list[Write]:
+    """The first is the one whose condition says that nobody else was here."""
+    return [lambda tx: _parts(tx, before, after), *map(_row_write, _moves(before, after)), *counts.moves(before, after)]
+
+
+def _parts(transaction: TransactWrite, before: Task | None, after: Task) -> None:
+    unchanged = PartItem.rev == before.rev if before else PartItem.id.does_not_exist()
+    transaction.save(PartItem(after.id, HEAD, rev=after.rev, told=head_of(after)), condition=unchanged)
+    body = body_of(after)
+    if before is None or body_of(before) != body:
+        transaction.save(PartItem(after.id, BODY, told=body))
+
+
+def _moves(before: Task | None, after: Task) -> list[tuple[Row, bool]]:
+    gone, come = (rows_of(before) if before else frozenset()), rows_of(after)
+    return [*((row, False) for row in gone - come), *((row, True) for row in come - gone)]
+
+
+def _row_write(move: tuple[Row, bool]) -> Write:
+    row, comes = move
+    item = RowItem(row.list, row.place)
+    return (lambda tx: tx.save(item)) if comes else (lambda tx: tx.delete(item))

@@ -1,0 +1,135 @@
+"""Lists of tasks against brute force: every filter, every order, page by page, and what they read."""
+
+import itertools
+import random
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import cmp_to_key
+from typing import Any
+
+import pytest
+
+from quintet.http.entry import kept_loop
+from quintet.store import wire
+from quintet.store.ids import new_id
+from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, SortBy, Status, Task, moved
+from quintet.tasks.store import tasks
+
+pytestmark = pytest.mark.usefixtures("quiet_tables")
+
+NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+SEED = 8
+
+
+@pytest.fixture(scope="module")
+def made() -> list[Task]:
+    return []
+
+
+def _made(known: list[Task], count: int = 60) -> list[Task]:
+    if known:
+        return known
+    chance = random.Random(SEED)
+    word = secrets.token_hex(4)
+    for number in range(count):
+        now = NOW + timedelta(seconds=number)
+        task = Task(
+            id=new_id("task", now),
+            title=f"task {number}",
+            created_at=now,
+            updated_at=now,
+            created_by=f"{chance.choice(('ada', 'bob'))}-{word}",
+            type=chance.choice(TYPES),
+            priority=chance.choice(PRIORITIES),
+            assignee_role=chance.choice((*ROLES, None)),
+            tags=tuple(chance.sample(("api", "db", "ui"), chance.randrange(3))),
+            deadline=chance.choice((None, NOW + timedelta(hours=chance.randrange(100)))),
+        )
+        tasks.add(task, None)
+        if chance.random() < 0.6:
+            later = moved(task, Status.IN_PROGRESS, NOW + timedelta(hours=1, seconds=chance.randrange(10_000)))
+            tasks.change(task, later)
+            task = later
+            if chance.random() < 0.5:
+                later = moved(
+                    task, chance.choice((Status.COMPLETED, Status.FAILED)), NOW + timedelta(hours=9, seconds=number)
+                )
+                tasks.change(task, later)
+                task = later
+        known.append(task)
+    return known
+
+
+def _filters(known: list[Task]) -> Iterable[Filters]:
+    creator = known[0].created_by
+    statuses = (None, Status.PENDING, Status.COMPLETED)
+    for status, kind, priority, role in itertools.product(statuses, (None, "review"), (None, "high"), (None, "critic")):
+        yield Filters(status, kind, priority, role)
+        yield Filters(status, kind, priority, role, created_by=creator)
+    yield Filters(tags=("api",))
+    yield Filters(tags=("api", "db"))
+    yield Filters(status=Status.PENDING, tags=("ui",))
+    yield Filters(created_by=creator, tags=("ui",))
+
+
+def _expected(known: list[Task], filters: Filters, order: Order) -> list[str]:
+    def compare(one: Task, other: Task) -> int:
+        if order.by is SortBy.DEADLINE and (one.deadline is None) != (other.deadline is None):
+            return 1 if one.deadline is None else -1
+        left, right = _key(one, order.by), _key(other, order.by)
+        result = (left > right) - (left < right)
+        return -result if order.descending else result
+
+    return [task.id for task in sorted(filter(filters.fit, known), key=cmp_to_key(compare))]
+
+
+def _key(task: Task, by: SortBy) -> tuple[Any, ...]:
+    """Ids are in the order of creation."""
+    keys: dict[SortBy, Any] = {
+        SortBy.CREATED: task.created_at,
+        SortBy.UPDATED: task.updated_at,
+        SortBy.PRIORITY: PRIORITIES.index(task.priority),
+        SortBy.DEADLINE: task.deadline or NOW,
+    }
+    return keys[by], task.id
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("by", list(SortBy))
+def test_every_list_is_what_brute_force_finds(made: list[Task], by: SortBy, descending: bool) -> None:
+    known = _made(made)
+    order = Order(by, descending)
+
+    async def all_lists() -> None:
+        for filters in _filters(known):
+            expected = _expected(known, filters, order)
+            found: list[str] = []
+            after: str | None = None
+            while True:
+                page = await tasks.page(filters, order, 7, after=after)
+                assert page.total == len(expected), filters
+                found += [task.id for task in page.tasks]
+                after = page.after
+                if after is None:
+                    break
+                assert len(page.tasks) == 7
+            assert found == expected, filters
+            skipped = await tasks.page(filters, order, 5, offset=3)
+            assert [task.id for task in skipped.tasks] == expected[3:8], filters
+
+    kept_loop().run_until_complete(all_lists())
+
+
+def test_a_list_reads_what_it_answers(made: list[Task]) -> None:
+    """A head is one unit; fifty keys are two at the most, and a total eight small items."""
+    _made(made)
+
+    async def units(filters: Filters, order: Order) -> float:
+        with wire.watched(capacity=True) as calls:
+            page = await tasks.page(filters, order, 5)
+        assert len(page.tasks) == 5
+        return sum(call.units for call in calls)
+
+    for filters, by in itertools.product((Filters(), Filters(status=Status.COMPLETED), Filters(type="review")), SortBy):
+        assert kept_loop().run_until_complete(units(filters, Order(by))) <= 5 + 8 + 4, (filters, by)

@@ -1,0 +1,261 @@
+"""Following the platform's log: who is told what, in which order, and from where on."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quintet.errors import Failure, Kind
+from quintet.events.model import Entry
+from quintet.events.platform import PLATFORM, TYPES, platform_event
+from quintet.identity.credentials import Credential
+from quintet.identity.model import ROLES, Principal, PrincipalKind
+from quintet.identity.standing import Standing
+from quintet.sockets.following.protocol import Following
+from quintet.sockets.following.telling import Telling
+from quintet.sockets.model import Connection, Handshake
+from tests.fakes.events import FakeEventLog
+from tests.fakes.sockets import FakeConnections, FakeFollowers, FakePoster
+from tests.loops import on_a_loop
+
+NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+
+
+def caller(role: str, name: str = "ada") -> Principal:
+    return Principal(name, PrincipalKind.SERVICE, f"ip#{name}", ROLES[role], roles=(role,))
+
+
+@dataclass
+class House:
+    now_: datetime = NOW
+    connections: FakeConnections = field(default_factory=FakeConnections)
+    followers: FakeFollowers = field(default_factory=FakeFollowers)
+    poster: FakePoster = field(default_factory=FakePoster)
+    log: FakeEventLog = field(default_factory=FakeEventLog)
+    callers: dict[str, Principal] = field(default_factory=lambda: {role: caller(role) for role in ROLES})
+    curfews: list[str] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return self.now_
+
+    @property
+    def telling(self) -> Telling:
+        standing = Standing(lambda _key: None, lambda _user: None, self)
+        return Telling(self.followers, self.log, self.poster, standing, self)
+
+    @property
+    def following(self) -> Following:
+        async def authenticate(credential: Credential, _now: datetime) -> Principal:
+            if credential.text not in self.callers:
+                raise Failure(Kind.UNAUTHENTICATED, "Invalid authentication token")
+            return self.callers[credential.text]
+
+        async def curfew(connection_id: str) -> None:
+            self.curfews.append(connection_id)
+
+        return Following(
+            self.connections, self.followers, self.telling, self.log, self.poster, authenticate, curfew, self
+        )
+
+    async def open(self, name: str, principal: Principal | None = None) -> None:
+        handshake = Handshake(name, "kyros", {}, {}, "203.0.113.7", NOW, principal)
+        accepted = await self.following.connect(handshake)
+        await self.connections.open(Connection(name, "kyros", accepted.principal, NOW))
+
+    async def say(self, name: str, message: Any) -> list[Any]:
+        """What it is told from then on."""
+        before = len(self.poster.told(name))
+        text = message if isinstance(message, str) else json.dumps(message)
+        connection = await self.connections.find(name)
+        assert connection is not None
+        await self.following.message(connection, text)
+        return self.poster.told(name)[before:]
+
+    def happen(self, *types: str, **data: Any) -> list[Entry]:
+        return self.log.append([platform_event(type, data.get("task_id", "task_1"), data, now=NOW) for type in types])  # noqa: A001
+
+    async def follows(self, name: str, role: str = "developer", **more: Any) -> list[Any]:
+        await self.open(name)
+        await self.say(name, {"type": "auth", "token": role})
+        return await self.say(name, {"type": "subscribe", "events": ["*"], **more})
+
+    def seqs(self, name: str) -> list[int]:
+        return [told["seq"] for told in self.poster.told(name) if "seq" in told]
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@on_a_loop
+async def test_the_documents_messages_are_answered(house: House) -> None:
+    await house.open("a")
+    told = await house.say("a", {"type": "auth", "token": "developer"})
+    assert [each["type"] for each in told] == ["auth_success", "open"]
+    (ack,) = await house.say("a", {"type": "subscribe", "events": ["task_progress", "escalation_status"]})
+    assert ack["type"] == "subscribed"
+    assert ack["data"]["events"] == ["escalation_status", "task_progress"]
+    assert (await house.say("a", {"type": "ping"}))[0]["type"] == "pong"
+    progress = {"completed_steps": 3, "total_steps": 5, "percentage": 60}
+    data = {"task_id": "task_1", "status": "in_progress", "progress": progress}
+    await house.telling.pass_on(house.happen("task.progress", **data))
+    told = house.poster.told("a")[-1]
+    assert told == {
+        "type": "task_progress",
+        "data": data,
+        "timestamp": "2026-11-20T10:30:00Z",
+        "seq": 1,
+        "event": "task.progress",
+    }
+    (ack,) = await house.say("a", {"type": "unsubscribe", "events": ["task_progress"]})
+    assert ack["data"]["events"] == ["escalation_status"]
+    await house.telling.pass_on(house.happen("task.progress", **data))
+    assert house.seqs("a") == [1]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("no json", "VALIDATION_ERROR"),
+        ("[1]", "VALIDATION_ERROR"),
+        ({"type": "dance"}, "VALIDATION_ERROR"),
+        ({"type": "auth"}, "VALIDATION_ERROR"),
+        ({"type": "auth", "token": "wrong"}, "UNAUTHORIZED"),
+        ({"type": "subscribe", "events": ["task_progress"]}, "UNAUTHORIZED"),
+    ],
+)
+@on_a_loop
+async def test_what_is_wrong_is_said_and_the_connection_stays(house: House, message: Any, code: str) -> None:
+    await house.open("a")
+    (told,) = await house.say("a", message)
+    assert (told["type"], told["data"]["code"]) == ("error", code)
+    assert (await house.say("a", {"type": "auth", "token": "viewer"}))[0]["type"] == "auth_success"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"events": []},
+        {"events": "task_progress"},
+        {"events": ["nonsense"]},
+        {"since": -1},
+        {"since": "7"},
+        {"since": True},
+        {"task_ids": "task_1"},
+        {"task_ids": [7]},
+    ],
+)
+@on_a_loop
+async def test_a_subscription_that_makes_no_sense_is_refused(house: House, more: dict[str, Any]) -> None:
+    (told,) = await house.follows("a", **more)
+    assert told["data"]["code"] == "VALIDATION_ERROR"
+    assert house.followers.rows == {}
+
+
+@on_a_loop
+async def test_whoever_says_nothing_is_shown_the_door(house: House) -> None:
+    await house.open("silent")
+    await house.open("named", caller("viewer"))
+    await house.open("quick")
+    await house.say("quick", {"type": "auth", "token": "viewer"})
+    assert house.curfews == ["silent", "quick"]
+    for connection in house.curfews:
+        await house.following.curfew(connection)
+    assert house.poster.closed == ["silent"]
+
+
+@on_a_loop
+async def test_resuming_from_a_number_tells_everything_since(house: House) -> None:
+    house.happen(*["task.progress"] * 250, task_id="task_1")
+    told = await house.follows("a", since=40)
+    assert (told[0]["type"], told[0]["data"]["seq"], told[0]["data"]["resumed"]) == ("subscribed", 40, True)
+    assert house.seqs("a") == [*range(41, 251)]
+
+
+@on_a_loop
+async def test_what_the_log_no_longer_has_is_a_discontinuity(house: House) -> None:
+    house.happen(*["task.progress"] * 10, task_id="task_1")
+    house.log.forget(PLATFORM, 6)
+    told = await house.follows("a", since=2)
+    assert told[0]["type"] == "discontinuity"
+    assert told[0]["data"] == {"since": 2, "oldest": 7, "head": 10}
+    assert house.seqs("a") == [7, 8, 9, 10]
+
+
+@on_a_loop
+async def test_whoever_lost_the_connection_goes_on_from_there(house: House) -> None:
+    """The document's sample client subscribes again without saying where it was."""
+    await house.follows("a")
+    await house.telling.pass_on(house.happen("task.created", "task.started", task_id="task_1"))
+    connection = await house.connections.find("a")
+    assert connection is not None
+    await house.following.disconnect(connection)
+    await house.telling.pass_on(house.happen("task.progress", "task.completed", task_id="task_1"))
+    house.now_ += timedelta(seconds=31)
+    told = await house.follows("b")
+    assert told[0]["data"]["resumed"] is True
+    assert house.seqs("a") + house.seqs("b") == [1, 2, 3, 4]
+    assert (await house.follows("c"))[0]["data"]["resumed"] is False  # a place is taken once
+    await house.following.disconnect(replace(connection, id="b"))
+    house.now_ += timedelta(minutes=6)
+    assert (await house.follows("d"))[0]["data"]["resumed"] is False
+
+
+@on_a_loop
+async def test_a_connection_that_died_leaves_its_place_where_it_died(house: House) -> None:
+    await house.follows("a")
+    house.poster.gone.add("a")
+    await house.telling.pass_on(house.happen("task.created", task_id="task_1"))
+    assert house.followers.rows == {}
+    await house.follows("b")
+    assert house.seqs("b") == [1]
+
+
+@on_a_loop
+async def test_filters_let_through_what_they_name(house: House) -> None:
+    await house.follows("a", task_id="task_1")
+    await house.follows("b", resource_ids=["esc_7"])
+    await house.telling.pass_on(house.happen("task.created", task_id="task_2"))
+    await house.telling.pass_on(house.happen("task.created", task_id="task_1"))
+    await house.telling.pass_on(house.happen("escalation.approved", task_id="task_3", escalation_id="esc_7"))
+    assert (house.seqs("a"), house.seqs("b")) == ([2], [3])
+
+
+@on_a_loop
+async def test_several_tellers_at_once_tell_each_entry_once_and_in_order(house: House) -> None:
+    for name in ("a", "b"):
+        await house.follows(name)
+    batches = [house.happen("task.progress", "task.progress", task_id="task_1") for _ in range(10)]
+    await asyncio.gather(*(house.telling.pass_on(batch) for batch in reversed(batches)))
+    assert house.seqs("a") == house.seqs("b") == [*range(1, 21)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_nobody_is_ever_told_what_they_may_not_read(data: st.DataObject) -> None:
+    async def run() -> None:
+        house = House()
+        roles = data.draw(st.lists(st.sampled_from(sorted(ROLES)), min_size=1, max_size=4))
+        for number, role in enumerate(roles):
+            subset = data.draw(st.sets(st.sampled_from(sorted(ROLES[role])))) if ROLES[role] else set()
+            token = f"caller{number}"
+            house.callers[token] = replace(caller(role, token), permissions=frozenset(subset))
+            await house.open(token)
+            await house.say(token, {"type": "auth", "token": token})
+            for kind in ("task_progress", "escalation_status", "system_alerts"):
+                await house.say(token, {"type": "subscribe", "events": [kind], "since": 0})
+        types = data.draw(st.lists(st.sampled_from(sorted(TYPES)), max_size=12))
+        for type in types:  # noqa: A001
+            await house.telling.pass_on(house.happen(type, task_id="task_1"))
+        for number in range(len(roles)):
+            permissions = house.callers[f"caller{number}"].permissions
+            told = [each["event"] for each in house.poster.told(f"caller{number}") if "event" in each]
+            assert told == [type for type in types if TYPES[type] in permissions]  # noqa: A001
+
+    asyncio.run(run())
