@@ -79,12 +79,22 @@ def build(part: str, target: Path, *, host: bool = False) -> None:
     else:
         install(ROOT / "layers" / part / "requirements.txt", target / "python", host=host)
         trim(target / "python")
+        if part == "inference":
+            copy_policies(ROOT / "policies", target / "policies")
         compile_ahead(target, "/opt", host=host)
     weigh(part, target)
 
 
 def copy_sources(source: Path, target: Path) -> None:
     shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "Makefile"))
+
+
+def copy_policies(source: Path, target: Path) -> None:
+    """Cards and graphs; what trained them stays behind."""
+    for path in [*source.glob("*/card.json"), *source.glob("*/*.onnx")]:
+        kept = target / path.relative_to(source)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, kept)
 
 
 def install(requirements: Path, target: Path, *, host: bool) -> None:

@@ -19,6 +19,7 @@ CLOSE_SECONDS = 5.0
 SETTINGS: Mapping[str, str] = {
     "OPEN_ACCESS": "true",
     "STATIC_TOKEN": "cyborg-secret-v2",
+    "POLICIES": str(ROOT / "policies"),
     "METRICS": "false",
     "TRACING": "false",
 }

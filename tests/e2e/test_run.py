@@ -75,7 +75,7 @@ def checkout(repository: Path, tmp_path: Path) -> Checkout:
     scratch.mkdir()
     root.mkdir()
     skipped = shutil.ignore_patterns("__pycache__")
-    for name in ("functions", "layers", "infra", "requirements"):
+    for name in ("functions", "layers", "infra", "policies", "requirements"):
         shutil.copytree(repository / name, root / name, ignore=skipped)
     for name in ("template.yaml", "Makefile"):
         shutil.copy(repository / name, root / name)

@@ -121,6 +121,11 @@ class Settings:
     deliveries_queue_arn: str = ""
     deliveries_schedule_group: str = "default"
     deliveries_schedule_role: str = ""  # what a schedule puts messages into the queue as
+    # Which policies are served
+    policies: str = "/opt/policies"  # the folder of those that ship
+    policies_url: str = ""  # s3://bucket/prefix: the owner's own, beside them
+    policy_default: str = "cartpole"
+    agent_idle_days: int = 30  # an agent that nobody steps for so long is gone
 
     # The task platform
     task_machine_arn: str = ""

@@ -1,0 +1,42 @@
+"""From what a policy's head says to an action and the logarithm of its probability; in double precision."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quintet.policy.chance import normals, uniforms
+from quintet.policy.model import Action
+
+LOG_STD = (-20.0, 2.0)
+_HALF_LOG_TAU = math.log(2 * math.pi) / 2
+
+Choices = tuple[list[Action], list[float]]  # an action and its log_prob for every row
+
+
+def discrete(logits: NDArray[np.float32], seeds: Sequence[int] | None) -> Choices:
+    """The likeliest action of every row, or one drawn with the row's seed."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    mass = np.exp(shifted)
+    total = mass.sum(axis=1)
+    if seeds is None:
+        chosen: Any = shifted.argmax(axis=1)
+    else:
+        drawn = np.array([uniforms(seed, 1)[0] for seed in seeds]) * total
+        # The last action takes what rounding leaves over.
+        chosen = (mass.cumsum(axis=1)[:, :-1] <= drawn[:, None]).sum(axis=1)
+    log_probs = shifted[np.arange(len(shifted)), chosen] - np.log(total)
+    return chosen.tolist(), log_probs.tolist()
+
+
+def continuous(mean: NDArray[np.float32], log_std: NDArray[np.float32], seeds: Sequence[int] | None) -> Choices:
+    """The mean of every row, or a draw around it; log_prob is summed over the action's numbers."""
+    centre = mean.astype(np.float64)
+    spread = np.clip(log_std.astype(np.float64), *LOG_STD)
+    offset = np.zeros_like(centre) if seeds is None else np.array([normals(seed, centre.shape[1]) for seed in seeds])
+    actions = centre + np.exp(spread) * offset
+    log_probs = (-0.5 * offset**2 - spread - _HALF_LOG_TAU).sum(axis=1)
+    return actions.tolist(), log_probs.tolist()
