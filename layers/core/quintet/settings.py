@@ -121,6 +121,7 @@ class Settings:
     deliveries_queue_arn: str = ""
     deliveries_schedule_group: str = "default"
     deliveries_schedule_role: str = ""  # what a schedule puts messages into the queue as
+
     # Which policies are served
     policies: str = "/opt/policies"  # the folder of those that ship
     policies_url: str = ""  # s3://bucket/prefix: the owner's own, beside them
