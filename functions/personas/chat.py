@@ -38,13 +38,9 @@ async def complete(request: Request, caller: Speaker) -> Response:
     persona = cast().find(asked.model)
     if persona is None and (asked.model == _AUTO or await known_model(asked.model)):
         return await straight(exchange, caller, asked)
-    line = Line(
-        persona or cast().first,
-        await caller_id(exchange, asked),
-        scope_of(caller),
-        **_channel(exchange, asked),
-    )
-    return await answered(exchange, caller, asked, line)
+    persona = persona or cast().first
+    name = await caller_id(exchange, asked, caller, persona)
+    return await answered(exchange, caller, asked, Line(persona, name, scope_of(caller), **_channel(exchange, asked)))
 
 
 async def straight(exchange: Exchange, caller: Speaker, asked: ChatRequest) -> Response:

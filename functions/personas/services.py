@@ -12,6 +12,7 @@ from quintet.personas.talk import Talk
 from quintet.personas.tools.box import Toolbox
 from quintet.personas.tools.own import own_tools
 from quintet.personas.tools.team import team_tools
+from quintet.personas.vapi.phone import Phone
 from quintet.store.clock import SystemClock
 
 clock = SystemClock()
@@ -36,3 +37,8 @@ def talk() -> Talk:
 @cache
 def direct() -> Direct:
     return Direct(gateway())
+
+
+@cache
+def phone() -> Phone:
+    return Phone(cast(), notebook, conversations, inbox(), toolbox(), clock)

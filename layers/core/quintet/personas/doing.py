@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.model import Journal, Payer, Terms
@@ -38,6 +39,10 @@ class Doing:
     deadline: float
     metrics: Metrics = field(default_factory=Metrics)
     spent: int = 0  # by others on its behalf, in nano-USD: the budget knows, the metrics are theirs
+
+    @classmethod
+    def within(cls, line: Line, seconds: float, payer: Payer, journal: Journal, process_id: str = "") -> Self:
+        return cls(line, process_id, payer, journal, time.monotonic() + seconds)
 
     def terms(self) -> Terms:
         """What is left of the time and the money. Raises Failure when the time is over."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from quintet.personas.chat.request import ChatRequest
 from quintet.personas.chat.tools import name_of
 from quintet.personas.doing import Doing, Line
 from quintet.personas.floor import Floor, Held
+from quintet.personas.memory import memory_page
 from quintet.personas.model import IDLE, Metrics, Session, Status
 from quintet.personas.ports import Conversations, Inbox, Notebook, Toolbox
 from quintet.personas.processes import begun
@@ -109,10 +109,6 @@ class Talk:
         raise Failure(Kind.UNAVAILABLE, "No process could be started: try again", retry_after=1)
 
 
-def memory_page(scope: str, caller_id: str) -> str:
-    return f"memory#{scope}#{caller_id}"
-
-
 class _Speaking:
     """One turn while it runs."""
 
@@ -135,7 +131,7 @@ class _Speaking:
             now = self._talk.clock.now()
             session = await self._talk.opened(self._line, held, now)
             self._turn.process_id = session.process_id
-            doing = Doing(self._line, session.process_id, self._payer, self._journal, time.monotonic() + TURN_SECONDS)
+            doing = Doing.within(self._line, TURN_SECONDS, self._payer, self._journal, session.process_id)
             self._said = history.new_messages(session.messages, self._request.messages)
             try:
                 last = await self._rounds(session, doing, now, emit)

@@ -1,0 +1,102 @@
+"""The inbox's kinds of work, over the real tables and the real gateway."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from quintet.gateway.journals import WorkJournal
+from quintet.gateway.live import gateway
+from quintet.http.work import offload
+from quintet.personas.cast import cast
+from quintet.personas.floor import Floor
+from quintet.personas.inbox import Queue
+from quintet.personas.memory import Memory
+from quintet.personas.paying import house_payer
+from quintet.personas.slack.api import SlackApi
+from quintet.personas.slack.events import Mention
+from quintet.personas.slack.replying import Replying
+from quintet.personas.store import conversations, notebook, processes
+from quintet.personas.talk import Talk
+from quintet.personas.tools.box import Toolbox
+from quintet.personas.tools.own import own_tools
+from quintet.personas.tools.team import team_tools
+from quintet.settings import Settings, settings
+from quintet.store.clock import SystemClock
+from quintet.store.secrets import secret
+
+log = logging.getLogger("quintet.personas")
+
+Job = Mapping[str, Any]
+
+_CLAIMED = timedelta(minutes=3)
+_REMEMBERED = timedelta(days=7)
+
+clock = SystemClock()
+
+
+@cache
+def floor() -> Floor:
+    return Floor(conversations, clock)
+
+
+@cache
+def memory() -> Memory:
+    return Memory(cast(), gateway(), conversations, notebook, floor(), clock)
+
+
+@cache
+def slack(token: str) -> SlackApi:
+    return SlackApi(settings().slack_api_url, token)
+
+
+@cache
+def replying(token: str) -> Replying:
+    tools = [*own_tools(notebook, clock), *team_tools(cast(), gateway(), processes, clock)]
+    talk = Talk(gateway(), conversations, notebook, Queue(), Toolbox(tools), clock, floor())
+    return Replying(cast(), talk, slack(token), notebook, notebook, clock)
+
+
+async def answer_mention(job: Job) -> None:
+    token = await offload(secret, "slack_bot_token")
+    if not token and settings().slack_api_url == Settings().slack_api_url:
+        log.error("a mention stays unanswered: set SLACK_BOT_TOKEN")
+        return
+    async with WorkJournal("inbox", "slack", principal="persona-slack") as journal:
+        await replying(token).reply(Mention.read(job["mention"]), house_payer("slack"), journal)
+
+
+async def remember_call(job: Job) -> None:
+    """VAPI may report a call twice."""
+    mark, now = f"report#{job['call']}", clock.now()
+    if not await notebook.claim(mark, now, now + _CLAIMED, now + _REMEMBERED):
+        return
+    try:
+        async with WorkJournal("inbox", "vapi", principal="persona-vapi") as journal:
+            await memory().remember(
+                job["scope"],
+                job["caller"],
+                job["agent"],
+                job["call"],
+                summary=job["summary"],
+                transcript=job["transcript"],
+                payer=house_payer("vapi"),
+                journal=journal,
+            )
+    except BaseException:
+        await notebook.drop(mark)
+        raise
+    await notebook.finish(mark)
+
+
+async def fold_session(job: Job) -> None:
+    async with WorkJournal("inbox", "fold", principal="persona-memory") as journal:
+        await memory().fold(job["session"], house_payer("memory"), journal)
+
+
+WORK: Mapping[str, Callable[[Job], Awaitable[None]]] = {
+    "slack": answer_mention,
+    "report": remember_call,
+    "fold": fold_session,
+}

@@ -1,0 +1,1 @@
+"""Slack: who mentions us, and what we answer in the thread."""

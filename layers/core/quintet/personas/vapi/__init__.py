@@ -1,0 +1,1 @@
+"""VAPI: who calls us by phone, and what became of it."""
