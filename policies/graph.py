@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +68,10 @@ class _Graph:
     nodes: list[NodeProto] = field(default_factory=list)
     _used: dict[str, NDArray[np.generic]] = field(default_factory=dict)
 
-    def __call__(self, operator: str, *inputs: str, outputs: int = 1, **attributes: object) -> str:
+    def __call__(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         return self.many(operator, *inputs, outputs=outputs, **attributes)[0]
 
-    def many(self, operator: str, *inputs: str, outputs: int, **attributes: object) -> list[str]:
+    def many(self, operator: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
         names = [f"{operator.lower()}{len(self.nodes)}_{place}" for place in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
@@ -120,8 +121,8 @@ def _encoder(graph: _Graph, sizes: Sizes) -> tuple[str, str]:
 def _gru(graph: _Graph, sizes: Sizes, layer: int, values: str, state: str) -> str:
     """Gates in PyTorch's order: reset, update, new."""
     both, gates = graph.axes(2 * sizes.gru, sizes.gru), {"outputs": 2, "axis": 1}
-    from_input, new_input = graph.many("Split", graph.linear(f"gru{layer}.input", values), both, **gates)  # type: ignore[arg-type]
-    from_state, new_state = graph.many("Split", graph.linear(f"gru{layer}.hidden", state), both, **gates)  # type: ignore[arg-type]
+    from_input, new_input = graph.many("Split", graph.linear(f"gru{layer}.input", values), both, **gates)
+    from_state, new_state = graph.many("Split", graph.linear(f"gru{layer}.hidden", state), both, **gates)
     gate = graph("Sigmoid", graph("Add", from_input, from_state))
     reset, update = graph.many("Split", gate, graph.axes(sizes.gru, sizes.gru), outputs=2, axis=1)
     new = graph("Tanh", graph("Add", new_input, graph("Mul", reset, new_state)))

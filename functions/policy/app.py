@@ -20,12 +20,13 @@ from quintet.policy.model import (
     MOST_SEED,
     Agent,
     Handle,
+    Order,
+    Spent,
     Wanted,
     agent_key,
     checked_id,
     unknown,
 )
-from quintet.policy.stepping import Order, Spent
 from quintet.settings import settings
 from quintet.store.clock import iso
 from quintet.telemetry.requests import record

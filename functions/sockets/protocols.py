@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from quintet.sockets.dispatch import Make
 from quintet.sockets.model import SocketProtocol
-from sockets.services import connections, messages, poster
+from sockets.services import connections, door, messages, poster
 
 
 def toron() -> SocketProtocol:
@@ -23,4 +23,13 @@ def kyros() -> SocketProtocol:
     return following()
 
 
-PROTOCOLS: Mapping[str, Make] = {"toron": toron, "kyros": kyros}
+def cyborgmind() -> SocketProtocol:
+    """Made when the first client of this instance connects: numpy and the ONNX runtime come with it."""
+    from quintet.policy.live import stepping
+    from quintet.policy.streaming import Stream
+    from quintet.telemetry.requests import record
+
+    return Stream(stepping, poster, door.authenticate, record)
+
+
+PROTOCOLS: Mapping[str, Make] = {"toron": toron, "kyros": kyros, "cyborgmind": cyborgmind}

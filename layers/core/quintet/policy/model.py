@@ -1,10 +1,12 @@
 """The nouns: an agent between two steps, and what a step answers."""
 
 import hashlib
+import time
 from base64 import urlsafe_b64encode
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from quintet.errors import Failure, Kind
 
@@ -13,6 +15,7 @@ LONGEST_ID = 128
 MOST_SEED = 2**53 - 1  # what every JSON reader keeps exact
 
 Action = int | list[float]
+T = TypeVar("T")
 
 
 class Ref(NamedTuple):
@@ -123,6 +126,30 @@ class Handle:
     agent_id: str
     keep: timedelta  # how long it may idle
     from_start: bool = False
+
+
+@dataclass(slots=True)
+class Spent:
+    """Seconds, for the request's record."""
+
+    graph: float = 0.0
+    store: float = 0.0
+
+    async def storing(self, work: Awaitable[T]) -> T:
+        began = time.perf_counter()
+        try:
+            return await work
+        finally:
+            self.store += time.perf_counter() - began
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`seed` None draws one; a deterministic step needs none."""
+
+    deterministic: bool
+    seed: int | None = None
+    wanted: Wanted = ANY
 
 
 def agent_key(account: str, agent_id: str) -> str:

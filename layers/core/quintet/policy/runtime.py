@@ -146,11 +146,9 @@ class Policy:
     @staticmethod
     def _check_finite(count: int, arrays: Sequence[Floats]) -> None:
         for array in arrays:
-            # One sum tells of any: infinity and NaN survive adding. What overflows only in the sum is looked at twice.
-            if not math.isfinite(float(array.sum())):
-                bad = ~np.isfinite(array.reshape(count, -1)).all(axis=1)
-                if bad.any():
-                    raise Overflow(int(bad.argmax()))
+            finite = np.isfinite(array)
+            if not finite.all():
+                raise Overflow(int(finite.reshape(count, -1).all(axis=1).argmin()))
 
     def _first_state(self, metadata: Mapping[str, str]) -> bytes:
         first = b""

@@ -8,9 +8,9 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -28,6 +28,8 @@ from quintet.policy.model import (
     Handle,
     Lost,
     NamedStep,
+    Order,
+    Spent,
     Step,
     Taken,
     Wanted,
@@ -71,30 +73,6 @@ class AgentStore(Protocol):
         ...
 
     async def remove(self, key: str, /) -> None: ...
-
-
-@dataclass(slots=True)
-class Spent:
-    """Seconds, for the request's record."""
-
-    graph: float = 0.0
-    store: float = 0.0
-
-    async def storing(self, work: Awaitable[T]) -> T:
-        began = time.perf_counter()
-        try:
-            return await work
-        finally:
-            self.store += time.perf_counter() - began
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """`seed` None draws one; a deterministic step needs none."""
-
-    deterministic: bool
-    seed: int | None = None
-    wanted: Wanted = ANY
 
 
 class Standing(NamedTuple):
