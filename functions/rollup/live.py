@@ -4,14 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from quintet.events.model import Event
+from quintet.events.model import GATEWAY, Event
 from quintet.gateway.model import NANO
 from quintet.gateway.present import PROVIDER, health_of
 from quintet.store.clock import from_millis, iso
 from quintet.store.items import from_item
 from quintet.telemetry.rules import Record, calls_of
-
-GATEWAY = "gateway"
 
 
 def events_of(record: Record) -> Iterator[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from quintet.events import store as log
+from quintet.events.model import GATEWAY
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import SystemClock
@@ -17,7 +18,6 @@ from quintet.telemetry.rules import BANDIT, CALLS, ENDPOINTS, FAILURES, GROUPS
 from quintet.telemetry.series import Series
 from quintet.telemetry.store import rewards
 from quintet.telemetry.store.books import totals
-from rollup.live import GATEWAY
 from tests.conftest import Stack
 from tests.gateway import Context
 from tests.loops import on_a_loop

@@ -10,6 +10,7 @@ from typing import Any
 from quintet.store.clock import iso
 
 AUDIT = "audit"
+GATEWAY = "gateway"  # what the gateway does call by call, and who fell ill
 KEPT_TOPICS = frozenset({AUDIT})  # never expire: what was done, by whom
 GENESIS = "0" * 64
 
