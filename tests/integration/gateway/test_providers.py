@@ -358,6 +358,19 @@ def test_a_parameter_that_a_model_does_not_take_is_left_out_from_then_on(vendor:
         assert body["max_completion_tokens"] == 9
 
 
+@pytest.mark.parametrize("kind", ["anthropic", "bedrock"])
+@BOTH
+def test_sampling_that_a_model_does_not_take_is_left_out_from_then_on(vendor: Upstream, kind: str, verb: Any) -> None:
+    told = "`temperature` is deprecated for this model."
+    body = {"error": {"type": "invalid_request_error", "message": told}} if kind == "anthropic" else {"message": told}
+    vendor.next(Behaviour("refused", body=body))
+    ask = Ask(HELLO.messages, temperature=0.2)
+    for _ in range(2):
+        run(verb(vendor, kind, ask, name="modern"))
+    asked = [each.body if kind == "anthropic" else each.body.get("inferenceConfig") or {} for each in vendor.asked]
+    assert ["temperature" in each for each in asked] == [True, False, False]
+
+
 def test_an_answer_in_one_piece_is_taken_where_a_stream_was_asked_for(vendor: Upstream) -> None:
     vendor.next("unstreamed")
     pieces = run(stream(vendor, "openai"))

@@ -20,6 +20,7 @@ def test_says_only_what_was_asked() -> None:
     assert request() == {
         "modelId": "anthropic.claude-x",
         "messages": [{"role": "user", "content": [{"text": "Hello"}]}],
+        "inferenceConfig": {},
     }
 
 
@@ -34,7 +35,7 @@ def test_limits_sampling_and_instructions_have_their_places() -> None:
 def test_fields_of_the_models_own_come_from_the_catalogue() -> None:
     told = request(target=Target("m", options={"fields": {"top_k": 5}, "sampling": False}), temperature=0.1)
     assert told["additionalModelRequestFields"] == {"top_k": 5}
-    assert "inferenceConfig" not in told
+    assert told["inferenceConfig"] == {}
 
 
 def test_tools_and_their_results_are_translated() -> None:

@@ -98,6 +98,11 @@ def test_a_field_is_read_from_the_head_of_the_wording_too() -> None:
     assert fault_of(Refusal.read(body), vendor="it", status=400).field == "messages.0.content"
 
 
+def test_a_field_is_read_from_backticks_too() -> None:
+    body = {"error": {"type": "invalid_request_error", "message": "`temperature` is deprecated for this model."}}
+    assert fault_of(Refusal.read(body), vendor="it", status=400).field == "temperature"
+
+
 def test_words_that_are_none_are_not_shown() -> None:
     told = fault_of(Refusal.read({"error": {"code": "<script>\n", "message": ""}}), vendor="it", status=400)
     assert told.message == "it answered 400"

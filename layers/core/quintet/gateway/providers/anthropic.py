@@ -1,16 +1,18 @@
 """Anthropic's Messages."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from quintet.gateway.model import Ask, Choice, Delta, ToolCall, Usage
 from quintet.gateway.providers.calling import Asked, ask_for_stream, ask_once, broken_off, malformed, parsed
 from quintet.gateway.providers.contents import refuse_what_only_openai_does, schema_of, unsupported
 from quintet.gateway.providers.model import Answer, Fault, ProviderFault, Target
-from quintet.gateway.providers.refusals import Refusal, fault_of
+from quintet.gateway.providers.refusals import Refusal, VendorFault, fault_of
 from quintet.gateway.providers.turns import Call, Conversation, Media, Piece, Result, Text, conversation
+from quintet.gateway.providers.untaken import Untaken
 
 _VENDOR = "Anthropic"
 _BASE_URL = "https://api.anthropic.com"
@@ -28,16 +30,36 @@ _FINISHES = {
 
 
 class Anthropic:
+    def __init__(self) -> None:
+        self._untaken = Untaken(frozenset({"temperature", "top_p"}))  # newer models take neither
+
     async def complete(self, ask: Ask, target: Target, seconds: float, /) -> Answer:
-        talk = _talk(ask, target)
-        told = await ask_once(_VENDOR, _url(target), _headers(target), _body(ask, target, talk), seconds)
-        return _answer(told, talk)
+        talk, until = _talk(ask, target), time.monotonic() + seconds
+        body = _body(ask, target, talk)
+        while True:
+            sent = self._untaken.without(body, target)
+            try:
+                told = await ask_once(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
+            except VendorFault as fault:
+                if self._untaken.learns(fault, sent, target):
+                    continue
+                raise
+            return _answer(told, talk)
 
     @asynccontextmanager
     async def stream(self, ask: Ask, target: Target, seconds: float, /) -> AsyncIterator[AsyncIterator[Delta | Usage]]:
-        talk = _talk(ask, target)
+        talk, until = _talk(ask, target), time.monotonic() + seconds
         body = {**_body(ask, target, talk), "stream": True}
-        async with ask_for_stream(_VENDOR, _url(target), _headers(target), body, seconds) as asked:
+        async with AsyncExitStack() as parts:
+            asked: Asked | None = None
+            while asked is None:
+                sent = self._untaken.without(body, target)
+                asking = ask_for_stream(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
+                try:
+                    asked = await parts.enter_async_context(asking)
+                except VendorFault as fault:
+                    if not self._untaken.learns(fault, sent, target):
+                        raise
             if asked.whole is not None:
                 raise malformed(_VENDOR, "one piece where a stream was asked for")
             yield _streamed(asked, talk)

@@ -13,9 +13,10 @@ from quintet.gateway.model import Ask, Choice, Delta, ToolCall, Usage
 from quintet.gateway.providers.calling import broken_off, malformed
 from quintet.gateway.providers.contents import refuse_what_only_openai_does, unsupported
 from quintet.gateway.providers.model import Answer, Fault, ProviderFault, Target
-from quintet.gateway.providers.refusals import Refusal, fault_of
+from quintet.gateway.providers.refusals import Refusal, VendorFault, fault_of, field_in
 from quintet.gateway.providers.threads import in_thread, pumped
 from quintet.gateway.providers.turns import Call, Conversation, Media, Piece, Result, Text, conversation
+from quintet.gateway.providers.untaken import Untaken
 
 _VENDOR = "Bedrock"
 _IDLE = 60  # seconds that a stream may be silent
@@ -40,28 +41,43 @@ _FINISHES = {
 
 
 class Bedrock:
+    def __init__(self) -> None:
+        self._untaken = Untaken(
+            frozenset({"temperature", "topP"}), names={"top_p": "topP"}
+        )  # newer models take neither
+
     async def complete(self, ask: Ask, target: Target, seconds: float, /) -> Answer:
         talk = _talk(ask)
-        call = partial(_call, "converse", _request(ask, target, talk), target, seconds)
         try:
             async with asyncio.timeout(seconds):
-                return _answer(await in_thread(call), talk)
+                return _answer(await self._asked("converse", ask, target, talk, seconds), talk)
         except TimeoutError:
             raise _late(seconds) from None
 
     @asynccontextmanager
     async def stream(self, ask: Ask, target: Target, seconds: float, /) -> AsyncIterator[AsyncIterator[Delta | Usage]]:
         talk, until = _talk(ask), time.monotonic() + seconds
-        call = partial(_call, "converse_stream", _request(ask, target, talk), target, _IDLE)
         try:
             async with asyncio.timeout(seconds):
-                opened = await in_thread(call, abandoned=lambda made: _hang_up(made["stream"]))
+                opened = await self._asked("converse_stream", ask, target, talk, _IDLE)
         except TimeoutError:
             raise _late(seconds) from None
         try:
             yield _streamed(opened["stream"], talk, until)
         finally:
             _hang_up(opened["stream"])
+
+    async def _asked(self, verb: str, ask: Ask, target: Target, talk: Conversation, patience: float) -> dict[str, Any]:
+        request = _request(ask, target, talk)
+        limits = request.get("inferenceConfig", {})
+        while True:
+            sent = self._untaken.without(limits, target)
+            call = partial(_call, verb, {**request, "inferenceConfig": sent}, target, patience)
+            try:
+                return await in_thread(call, abandoned=_abandon)
+            except VendorFault as fault:
+                if not self._untaken.learns(fault, sent, target):
+                    raise
 
 
 def adapter() -> Bedrock:
@@ -90,8 +106,7 @@ def _request(ask: Ask, target: Target, talk: Conversation) -> dict[str, Any]:
         "modelId": target.name,
         "messages": [{"role": turn.role, "content": [_block(each) for each in turn.pieces]} for turn in talk.turns],
     }
-    if limits:
-        request["inferenceConfig"] = limits
+    request["inferenceConfig"] = limits
     if talk.system:
         request["system"] = [{"text": talk.system}]
     if talk.tools:
@@ -194,11 +209,12 @@ def _call(verb: str, request: Mapping[str, Any], target: Target, seconds: float)
     return told
 
 
-def _refused(error: Any, *, charged: bool = False) -> ProviderFault:
+def _refused(error: Any, *, charged: bool = False) -> VendorFault:
     told = error.response.get("Error") or {}
+    text = str(told.get("Message", ""))
     meta = error.response.get("ResponseMetadata") or {}
     return fault_of(
-        Refusal((str(told.get("Code", "")).lower(),), str(told.get("Message", ""))),
+        Refusal((str(told.get("Code", "")).lower(),), text, field_in(text)),
         vendor=_VENDOR,
         status=None if charged else meta.get("HTTPStatusCode"),
         headers=meta.get("HTTPHeaders") or {},
@@ -208,6 +224,11 @@ def _refused(error: Any, *, charged: bool = False) -> ProviderFault:
 
 def _late(seconds: float) -> ProviderFault:
     return ProviderFault(Fault.TIMEOUT, f"{_VENDOR} did not answer within {seconds:g} s", charged=True)
+
+
+def _abandon(told: Mapping[str, Any]) -> None:
+    if "stream" in told:
+        _hang_up(told["stream"])
 
 
 def _hang_up(stream: Any) -> None:

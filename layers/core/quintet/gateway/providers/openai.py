@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from quintet.gateway.providers.calling import Asked, ask_for_stream, ask_once, b
 from quintet.gateway.providers.contents import function_tools, unsupported
 from quintet.gateway.providers.model import Answer, Fault, ProviderFault, Target
 from quintet.gateway.providers.refusals import Refusal, VendorFault, fault_of
+from quintet.gateway.providers.untaken import Untaken
 
 _VENDOR = "the OpenAI-compatible server"
 _BASE_URL = "https://api.openai.com/v1"
@@ -37,14 +38,13 @@ _FINISHES = {"stop", "length", "tool_calls", "content_filter"}
 _SAMPLING = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
 _DROPPABLE = frozenset({*_SAMPLING, "max_tokens", "reasoning_effort", "verbosity", "stop", "stream_options", "user"})
 _UNKNOWN_WORDS = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"})
-_MOST_LEARNED = 500  # models
 
 
 class OpenAi:
     """A parameter that a model turns out not to take is left out from then on."""
 
     def __init__(self) -> None:
-        self._untaken: dict[tuple[str, str], frozenset[str]] = {}
+        self._untaken = Untaken(_DROPPABLE, _UNKNOWN_WORDS)
 
     async def complete(self, ask: Ask, target: Target, seconds: float, /) -> Answer:
         body, until = _body(ask, target), time.monotonic() + seconds
@@ -53,7 +53,7 @@ class OpenAi:
             try:
                 told = await ask_once(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
             except VendorFault as fault:
-                if self._learns(fault, sent, target):
+                if self._untaken.learns(fault, sent, target):
                     continue
                 raise
             return _answer(told)
@@ -62,38 +62,22 @@ class OpenAi:
     async def stream(self, ask: Ask, target: Target, seconds: float, /) -> AsyncIterator[AsyncIterator[Delta | Usage]]:
         body = {**_body(ask, target), "stream": True, "stream_options": {"include_usage": True}}
         until = time.monotonic() + seconds
-        while True:
-            sent = self._without_untaken(body, target)
-            asking = ask_for_stream(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
-            try:
-                asked = await asking.__aenter__()
-            except VendorFault as fault:
-                if self._learns(fault, sent, target):
-                    continue
-                raise
-            break
-        try:
+        async with AsyncExitStack() as parts:
+            asked: Asked | None = None
+            while asked is None:
+                sent = self._without_untaken(body, target)
+                asking = ask_for_stream(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
+                try:
+                    asked = await parts.enter_async_context(asking)
+                except VendorFault as fault:
+                    if not self._untaken.learns(fault, sent, target):
+                        raise
             yield _whole(asked.whole) if asked.whole is not None else _streamed(asked)
-        finally:
-            await asking.__aexit__(None, None, None)
-
-    def _learns(self, fault: VendorFault, sent: Mapping[str, Any], target: Target) -> bool:
-        """Whether it was refused for one parameter that can be left out: then once more without it."""
-        unknown = fault.fault == Fault.REFUSED and not _UNKNOWN_WORDS.isdisjoint(fault.words)
-        if not unknown or fault.field not in _DROPPABLE or fault.field not in sent:
-            return False
-        if len(self._untaken) >= _MOST_LEARNED:
-            self._untaken.clear()
-        place = target.base_url, target.name
-        self._untaken[place] = self._untaken.get(place, frozenset()) | {fault.field}
-        return True
 
     def _without_untaken(self, body: dict[str, Any], target: Target) -> dict[str, Any]:
-        untaken = self._untaken.get((target.base_url, target.name))
-        if not untaken:
-            return body
-        kept = {name: value for name, value in body.items() if name not in untaken}
-        if "max_tokens" in body and "max_tokens" in untaken:
+        """The limit stays whatever it is called: money was reserved for it."""
+        kept = self._untaken.without(body, target)
+        if "max_tokens" in body and "max_tokens" not in kept:
             kept["max_completion_tokens"] = body["max_tokens"]
         return kept
 

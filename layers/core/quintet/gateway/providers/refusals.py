@@ -12,7 +12,7 @@ from quintet.gateway.providers.model import Fault, ProviderFault
 
 _LONGEST_WAIT = 86_400.0
 _WORD = re.compile(r"[A-Za-z0-9_.\-\[\] ]{1,80}")
-_PATH = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*): ")
+_PATH = re.compile(r"\A([a-z_]+(?:\.[a-z0-9_]+)*): |`([a-z_]{1,40})`")
 
 _CONTEXT_WORDS = frozenset(
     {
@@ -107,9 +107,14 @@ class Refusal:
         text = str(error.get("message") or error.get("detail") or "")[:4096]
         code, field = error.get("code"), error.get("param")
         if not isinstance(field, str):
-            path = _PATH.match(text)
-            field = path[1] if path else None
+            field = field_in(text)
         return cls(words, text, field, code if isinstance(code, int) and 400 <= code < 600 else None)
+
+
+def field_in(text: str) -> str | None:
+    """The parameter that the prose is about, where it begins with one or has one in backticks."""
+    found = _PATH.search(text)
+    return (found[1] or found[2]) if found else None
 
 
 class VendorFault(ProviderFault):
