@@ -5,7 +5,8 @@ from quintet.telemetry.lambdas import serve
 
 from quintet.identity.door import gate
 from quintet.telemetry.requests import record
-from tasks import routes
+from tasks import agents, escalations, models, routes
 
-app = create_app("tasks", [routes.router], gate=gate(), recorder=record)
+_routers = [routes.router, agents.router, models.router, escalations.router]
+app = create_app("tasks", _routers, gate=gate(), recorder=record)
 handler = serve(app)

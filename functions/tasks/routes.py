@@ -13,7 +13,6 @@ from quintet.identity.door import permitted
 from quintet.identity.model import Principal
 from quintet.tasks.model import Filters, Order, SortBy, Status
 from quintet.tasks.store import tasks as table
-from quintet.tasks.tasks import Actor
 from tasks import handing, services, shapes
 from tasks.bodies import AnyStatus, Cancellation, NewTask, Priority, Role, TaskChange, Type
 
@@ -36,7 +35,7 @@ async def create(
     exchange = exchange_of(request)
     values = {name: value for name, value in new.given().items() if name != "auto_start"}
     handover = await handing.at_once(new)
-    task = await services.tasks().create(values, Actor(caller.id, caller.account), handover, idempotency_key)
+    task = await services.tasks().create(values, services.actor(caller), handover, idempotency_key)
     exchange.facts["task"] = task.id
     headers = {"location": f"/v1/tasks/{task.id}", "etag": task.etag}
     return envelope(exchange, shapes.created(task), "Task created successfully", status=201, headers=headers)
@@ -112,7 +111,7 @@ async def change(
     if "progress" in values:
         made = values["progress"]
         values["progress"] = {"completed": made["completed_steps"], "total": made["total_steps"]}
-    task = await services.tasks().update(task_id, values, Actor(caller.id, caller.account), _wanted(if_match))
+    task = await services.tasks().update(task_id, values, services.actor(caller), _wanted(if_match))
     data = shapes.whole(task)
     return envelope(exchange_of(request), data, "Task updated successfully", headers={"etag": task.etag})
 
@@ -126,7 +125,7 @@ async def cancel(
     if_match: Tag = None,
 ) -> Json:
     reason = body.reason if body else None
-    task = await services.tasks().cancel(task_id, reason, Actor(caller.id, caller.account), _wanted(if_match))
+    task = await services.tasks().cancel(task_id, reason, services.actor(caller), _wanted(if_match))
     data = shapes.whole(task) | {"cancelled_at": shapes.moment(task.ended_at), "reason": task.error}
     return envelope(exchange_of(request), data, "Task cancelled successfully", headers={"etag": task.etag})
 

@@ -48,7 +48,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A task handed to an agent. `model` is the one that is to be tried first."""
+    """A task handed to an agent. `model` is the one that is to be tried first.
+
+    `by_itself` says that the task named a role when it was created, and nobody has submitted it since.
+    """
 
     id: str
     role: str
@@ -57,14 +60,17 @@ class Submission:
     by: str
     account: str
     model: str
-    estimated_seconds: int
+    estimated_seconds: int | None
+    key_id: str | None = None
+    by_itself: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
     preferences: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`rev` counts its changes. `run` counts the executions that have worked on it. `cost` is in nano-USD.
+    """`rev` counts its changes, `run` the executions that have worked on it, `round` its attempts at the whole (see
+    store/steps.py). `cost` is in nano-USD.
 
     `error` is why it failed, or was cancelled.
     """
@@ -97,6 +103,7 @@ class Task:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     run: int = 0
+    round: int = 1
     rev: int = 1
 
     @property

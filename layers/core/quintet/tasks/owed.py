@@ -4,10 +4,7 @@ The debt is a row written together with the change, and gone when it is paid. Wh
 should it end in between, the workflow function's schedule pays. Paying twice changes nothing.
 """
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from quintet.events.store import outbox
@@ -19,9 +16,7 @@ from quintet.tasks.dependencies import broken_one, open_ones
 from quintet.tasks.model import Status, Task
 from quintet.tasks.store import debts, tasks
 
-LATE = timedelta(seconds=15)
 _ACTOR = "system"
-log = logging.getLogger("quintet.tasks")
 
 
 class Engine(Protocol):
@@ -80,21 +75,6 @@ class Debts:
             except Unmet:
                 continue
             return await self.pay(after)
-
-    async def pay_late_ones(self) -> int:
-        """Those that whoever owed them has left behind."""
-        late: Sequence[str] = await offload(debts.since, self.clock.now() - LATE)
-        for task_id in late:
-            task = await tasks.find(task_id)
-            try:
-                if task is not None:
-                    await self.pay(task)
-                    await self.advance(task_id)
-                else:
-                    await offload(debts.paid, task_id, self.clock.now())
-            except Exception:  # one that cannot be paid must not keep the others waiting
-                log.exception("a task's debt could not be paid", extra={"task_id": task_id})
-        return len(late)
 
 
 def _because_of(task: Task) -> str:

@@ -45,6 +45,7 @@ class Actor:
 
     id: str
     account: str
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Handover:
 
     role: str
     model: str
-    estimated_seconds: int
+    estimated_seconds: int | None
+    by_itself: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
     preferences: Mapping[str, Any] = field(default_factory=dict)
 
@@ -208,6 +210,8 @@ def _submitted(task: Task, handover: Handover, actor: Actor, now: datetime) -> T
         account=actor.account,
         model=handover.model,
         estimated_seconds=handover.estimated_seconds,
+        key_id=actor.key_id,
+        by_itself=handover.by_itself,
         context=handover.context,
         preferences=handover.preferences,
     )
@@ -221,6 +225,7 @@ def _told_more(task: Task, handover: Handover, now: datetime) -> Task:
         known,
         role=handover.role,
         model=handover.model,
+        by_itself=False,
         context={**known.context, **handover.context},
         preferences={**known.preferences, **handover.preferences},
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from quintet.configuration import live
+from quintet.configuration.agents import document_name, schema
+from quintet.configuration.model import values_of
 from quintet.gateway.model import NANO
 
 
@@ -35,3 +37,8 @@ async def terms() -> Terms:
         cost_threshold=round(float(escalation["cost_threshold"]) * NANO),
         approval_required=bool(escalation["approval_required"]),
     )
+
+
+async def role_terms(role: str) -> dict[str, Any]:
+    """The role's document, whole."""
+    return values_of(await live.document(document_name(role)), schema(role, await live.system()))

@@ -32,6 +32,7 @@ _IN_HEAD = (
     "started_at",
     "ended_at",
     "run",
+    "round",
 )
 _IN_BODY = (
     "description",

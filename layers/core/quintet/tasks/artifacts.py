@@ -1,0 +1,45 @@
+"""Files that steps brought forth: small ones lie with their step, the rest in S3."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from quintet.settings import settings
+from quintet.tasks.outcomes import File
+
+INLINE = 200 * 1024  # bytes of a step's files together
+_LINK_SECONDS = 900
+
+
+def put_away(task_id: str, round: int, name: str, files: Sequence[File]) -> list[dict[str, Any]]:  # noqa: A002
+    """What the step's record tells of its files. Blocking. Doing it again writes the same."""
+    told: list[dict[str, Any]] = [
+        {"path": file.path, "kind": file.kind, "size": len(file.content.encode()), "content": file.content}
+        for file in files
+    ]
+    if sum(each["size"] for each in told) <= INLINE:
+        return told
+    for number, each in enumerate(told):
+        key = f"tasks/{task_id}/{round}/{name}/{number}"
+        content = str(each.pop("content")).encode()
+        kind = "text/plain; charset=utf-8"
+        _client().put_object(Bucket=settings().artifacts_bucket, Key=key, Body=content, ContentType=kind)
+        each["artifact"] = key
+    return told
+
+
+def link(key: str) -> str:
+    """Where it can be read for a while, without credentials. Signing asks nobody."""
+    url: str = _client().generate_presigned_url(
+        "get_object", Params={"Bucket": settings().artifacts_bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
+    )
+    return url
+
+
+@cache
+def _client() -> Any:
+    import botocore.session
+    from botocore.config import Config
+
+    config = Config(connect_timeout=2, read_timeout=20, s3={"addressing_style": "path"}, signature_version="s3v4")
+    return botocore.session.get_session().create_client("s3", region_name=settings().aws_region, config=config)
