@@ -1,15 +1,15 @@
-"""The admin API: keys and users, the gateway's catalogue and vault, and what it tells of itself."""
+"""The admin API: keys, users and budgets, the gateway's catalogue and vault, and what it tells of itself."""
 
 from quintet.http.app import create_app
 from quintet.telemetry.lambdas import serve
 
-from admin import audit, events, health, keys, models, providers, rewards, routing, stats, tsdb, users, vault
+from admin import audit, budgets, events, health, keys, models, providers, rewards, routing, stats, tsdb, users, vault
 from quintet.identity.door import gate
 from quintet.telemetry.requests import record
 
 _ROUTERS = [
     each.router
-    for each in (keys, users, vault, providers, models, routing, health, stats, audit, rewards, tsdb, events)
+    for each in (keys, users, budgets, vault, providers, models, routing, health, stats, audit, rewards, tsdb, events)
 ]
 
 app = create_app("admin", _ROUTERS, gate=gate(), recorder=record)
