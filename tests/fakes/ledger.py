@@ -265,11 +265,12 @@ class FakeLedger(Keeper):
         budgets: FakeBudgets | None = None,
         clock: Clock | None = None,
         grace: timedelta = timedelta(seconds=60),
+        records: "FakeRecords | None" = None,
     ) -> None:
         clock = clock or SystemClock()
         self.purses = purses or FakePurses()
         self.budgets = budgets or FakeBudgets(self.purses)
-        self.records = FakeRecords()
+        self.records = records or FakeRecords()
         self.told = Told()
         self.settling = Settling(self.purses, self.records, clock)
         self.leases = Leases(self.purses, clock)

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,7 +18,12 @@ from quintet.gateway.ledger.purse import Purse
 from quintet.gateway.ledger.settling import Settling
 from quintet.gateway.ledger.store import abandoned, budgets, purses
 from quintet.gateway.model import Payer
-from tests.fakes.ledger import FakeLedger, FakeRecords, Told
+from quintet.settings import settings
+from quintet.store import wire
+from quintet.store.clock import from_millis
+from quintet.store.ids import id_of
+from quintet.telemetry.requests import bucket_of
+from tests.fakes.ledger import FakeLedger, Told
 
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 
@@ -89,6 +94,18 @@ class Books:
         """Another instance over the same tables."""
         raise NotImplementedError
 
+    async def abandoned(self, reservation: Reservation) -> dict[str, Any] | None:
+        """What the request log says of a call that was given up."""
+        raise NotImplementedError
+
+    async def sweep(self) -> int:
+        """All that the schedule does, and what comes of the records that it writes."""
+        closed = 0
+        for table in ("accounts", "budgets"):
+            for shard in range(purses.HELD_SHARDS):
+                closed += await self.settling.sweep(table, shard)
+        return closed
+
 
 def record_of(reservation: Reservation) -> Mapping[str, Any]:
     told = reservation.settle
@@ -97,17 +114,28 @@ def record_of(reservation: Reservation) -> Mapping[str, Any]:
 
 @dataclass
 class FakeBooks(Books):
-    fake: FakeLedger | None = None
+    fake: FakeLedger = field(default_factory=FakeLedger)
 
     def another(self) -> Books:
-        assert self.fake is not None
-        return fake_books(FakeLedger(self.fake.purses, self.fake.budgets, self.clock), self.clock, self.word)
+        fake = FakeLedger(self.fake.purses, self.fake.budgets, self.clock, records=self.fake.records)
+        return fake_books(fake, self.clock, self.word)
+
+    async def abandoned(self, reservation: Reservation) -> dict[str, Any] | None:
+        return self.fake.records.calls.get(reservation.call_id)
 
 
 @dataclass
 class TableBooks(Books):
     def another(self) -> Books:
         return table_books(self.clock, self.word)
+
+    async def abandoned(self, reservation: Reservation) -> dict[str, Any] | None:
+        record_id = id_of("rec", from_millis(reservation.settle["at"]), reservation.call_id)
+        key = wire.to_item({"bucket": bucket_of(record_id), "record_id": record_id})
+        request = {"TableName": settings().table("requests"), "Key": key, "ConsistentRead": True}
+        item = (await wire.call("GetItem", request)).get("Item")
+        call: dict[str, Any] | None = wire.from_item(item)["facts"]["calls"][0] if item else None
+        return call
 
 
 def fake_books(fake: FakeLedger, clock: Hands, word: str) -> Books:
@@ -131,6 +159,3 @@ def books(request: pytest.FixtureRequest) -> Books:
         request.getfixturevalue("quiet_tables")
         return table_books(clock, word)
     return fake_books(FakeLedger(clock=clock), clock, word)
-
-
-__all__ = ["Books", "FakeRecords", "Hands", "record_of", "timedelta"]
