@@ -2,15 +2,11 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from quintet.settings import settings
 from quintet.store import wire
-from tests.conftest import Stack
-from tests.gateway import Answer, call
 
 EXAMPLE: dict[str, Any] = {
     "capabilities": {"planning": True},
@@ -27,27 +23,6 @@ MESSAGES = [{"role": "user", "content": "Hello"}]
 
 def hello(**more: Any) -> dict[str, Any]:
     return {"request": {"messages": MESSAGES}, **more}
-
-
-@pytest.fixture
-def keys(stack: Stack, function_environment: None) -> dict[str, str]:
-    return stack.system.seed()
-
-
-@pytest.fixture
-def chat(keys: dict[str, str]) -> Iterator[Any]:
-    from broker.app import handler
-    from quintet.gateway import live
-
-    live.views.cache_clear()
-    live.gateway.cache_clear()
-
-    def ask(body: Any, *, key: str = "RYUZEN_KEY", method: str = "POST") -> Answer:
-        content = body if isinstance(body, str | bytes) else json.dumps(body)
-        return call(handler, method, "/v1/chat", headers={"X-Ryuzen-Key": keys.get(key, key)}, body=content)
-
-    yield ask
-    settings.cache_clear()
 
 
 def test_the_documents_example_is_answered_from_the_builtin_model(chat: Any) -> None:

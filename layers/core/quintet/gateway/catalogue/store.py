@@ -3,6 +3,7 @@
 | pk | sk | what |
 |---|---|---|
 | `catalogue` | `provider#<id>`, `model#<id>`, `routing` | what is in force: `body` is JSON, `rev` its revision |
+| `removed` | as above | that somebody removed it: a deploy does not bring it back |
 | `price#<model>` | version | what a model cost from then on |
 
 The generation lies where every instance looks all the time: in the table of `gateway/present.py`.
@@ -34,6 +35,7 @@ from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
 
 _ALL = "catalogue"
+_REMOVED = "removed"
 _ROUTING = "routing"
 _TOGETHER = 45  # a transaction takes 100 writes; a model is two
 
@@ -139,11 +141,12 @@ def put_defaults(defaults: Defaults, *also: Write) -> None:
 
 
 def remove(kind: str, id: str, rev: int, *also: Write) -> None:  # noqa: A002
-    """Raises Unmet for a lost race."""
-    item = CatalogueItem(_ALL, f"{kind}#{id}")
+    """No later filling brings it back. Raises Unmet for a lost race."""
+    item, mark = CatalogueItem(_ALL, f"{kind}#{id}"), CatalogueItem(_REMOVED, f"{kind}#{id}", body="{}")
 
     def write(transaction: TransactWrite) -> None:
         transaction.delete(item, condition=CatalogueItem.rev == rev)
+        transaction.save(mark)
 
     write_together([write, GenerationItem.grown(), *also])
 
@@ -154,21 +157,29 @@ def prices(model_id: str) -> list[Price]:
 
 
 def fill(providers: Iterable[Provider], models: Iterable[Model]) -> int:
-    """Adds those that are not there yet. Answers how many."""
-    nouns: list[Provider | Model] = [*providers, *models]
-    for start in range(0, len(nouns), _TOGETHER):
-        write_together([*map(_added, nouns[start : start + _TOGETHER]), GenerationItem.grown()])
-    return len(nouns)
+    """Adds those that are not there, renews those that nobody has edited. Answers how many were written."""
+    stored = {item.sk: item for item in CatalogueItem.query(_ALL, consistent_read=True)}
+    removed = {item.sk for item in CatalogueItem.query(_REMOVED, consistent_read=True)}
+    items: list[tuple[str, str, str | None]] = [(f"provider#{each.id}", body_of(each), None) for each in providers]
+    items += [(f"model#{each.id}", body_of(each), each.price.version) for each in models]
+    due = [
+        (sk, body, price)
+        for sk, body, price in items
+        if sk not in removed and (sk not in stored or (not stored[sk].rev and stored[sk].body != body))
+    ]
+    for start in range(0, len(due), _TOGETHER):
+        write_together([*(_filled(*each) for each in due[start : start + _TOGETHER]), GenerationItem.grown()])
+    return len(due)
 
 
-def _added(noun: Provider | Model) -> Write:
-    kind = "provider" if isinstance(noun, Provider) else "model"
-    item = CatalogueItem(_ALL, f"{kind}#{noun.id}", body=body_of(noun), rev=noun.rev)
+def _filled(sk: str, body: str, price_version: str | None) -> Write:
+    unedited = CatalogueItem.pk.does_not_exist() | (CatalogueItem.rev == 0)
 
     def write(transaction: TransactWrite) -> None:
-        transaction.save(item)
-        if isinstance(noun, Model):
-            transaction.save(CatalogueItem(f"price#{noun.id}", noun.price.version, body=item.body, rev=noun.rev))
+        transaction.save(CatalogueItem(_ALL, sk, body=body, rev=0), condition=unedited)
+        if price_version:
+            model_id = sk.partition("#")[2]
+            transaction.save(CatalogueItem(f"price#{model_id}", price_version, body=body, rev=0))
 
     return write
 
@@ -182,7 +193,9 @@ def _item(sk: str) -> CatalogueItem | None:
 
 def _put(sk: str, body: str, rev: int, also: Iterable[Write]) -> None:
     item = CatalogueItem(_ALL, sk, body=body, rev=rev)
-    unchanged = CatalogueItem.pk.does_not_exist() if rev == 1 else CatalogueItem.rev == rev - 1
+    unchanged = CatalogueItem.rev == rev - 1
+    if rev == 1:  # nobody has edited it, or there is none
+        unchanged = CatalogueItem.pk.does_not_exist() | unchanged
 
     def write(transaction: TransactWrite) -> None:
         transaction.save(item, condition=unchanged)

@@ -1,5 +1,6 @@
 """The request log by the id that callers know."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from quintet.settings import settings
@@ -20,3 +21,17 @@ async def by_request(request_id: str, most: int = 10) -> list[dict[str, Any]]:
         },
     )
     return [wire.from_item(item) for item in answer["Items"]]
+
+
+async def whole(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record that an index, which holds keys alone, has named. None when it has expired since."""
+    answer = await wire.call(
+        "Query",
+        {
+            "TableName": settings().table("requests"),
+            "KeyConditionExpression": "#bucket = :bucket AND record_id = :id",
+            "ExpressionAttributeNames": {"#bucket": "bucket"},
+            "ExpressionAttributeValues": wire.to_item({":bucket": found["bucket"], ":id": found["record_id"]}),
+        },
+    )
+    return wire.from_item(answer["Items"][0]) if answer["Items"] else None
