@@ -4,7 +4,7 @@ import pytest
 
 from quintet.gateway.model import Ask, Usage
 from quintet.gateway.providers.model import Fault, ProviderFault, Target
-from quintet.gateway.providers.openai import _answer, _body, _deltas, _Tools, usage_of
+from quintet.gateway.providers.openai import _answer, _body, _deltas, _headers, _Tools, _url, usage_of
 
 HELLO = [{"role": "user", "content": "Hello"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -165,3 +165,18 @@ def test_tool_pieces_without_index_are_told_apart_by_their_ids() -> None:
         (0, None, None, "}"),
         (1, "b", "g", "{}"),
     ]
+
+
+def test_an_empty_reason_is_none() -> None:
+    assert [each.finish_reason for each in _deltas({"delta": {"content": "a"}, "finish_reason": ""}, _Tools())] == [
+        None
+    ]
+
+
+def test_azure_has_its_key_and_its_version_elsewhere() -> None:
+    azure = Target(
+        "gpt-x", "https://me.openai.azure.com/openai/v1?api-version=preview", "k", options={"auth": "api-key"}
+    )
+    assert _url(azure) == "https://me.openai.azure.com/openai/v1/chat/completions?api-version=preview"
+    assert _headers(azure)["api-key"] == "k"
+    assert "max_completion_tokens" in body(azure, max_tokens=1)

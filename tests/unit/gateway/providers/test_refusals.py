@@ -103,6 +103,15 @@ def test_a_field_is_read_from_backticks_too() -> None:
     assert fault_of(Refusal.read(body), vendor="it", status=400).field == "temperature"
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_field_is_read_from_what_fastapi_says(wrapped: bool) -> None:
+    found = {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "input": "MY PROMPT"}]}
+    body = {"object": "error", "message": found, "type": "invalid_request_error"} if wrapped else found
+    told = fault_of(Refusal.read(body), vendor="it", status=422)
+    assert (told.field, "extra_forbidden" in told.words) == ("stream_options", True)
+    assert "PROMPT" not in told.message
+
+
 def test_words_that_are_none_are_not_shown() -> None:
     told = fault_of(Refusal.read({"error": {"code": "<script>\n", "message": ""}}), vendor="it", status=400)
     assert told.message == "it answered 400"

@@ -37,6 +37,7 @@ SCHEMAS: list[dict[str, Any]] = [
     {"type": "integer", "exclusiveMinimum": 1, "multipleOf": 5},
     {"type": "number", "minimum": 0, "maximum": 0.5},
     {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    {"type": "number", "minimum": 0, "maximum": 10, "multipleOf": 3},
     {"type": "array", "minItems": 3, "uniqueItems": True, "items": {"type": "string"}},
     {"type": "array", "maxItems": 0},
     {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"enum": ["x", "y", "z"]}},
@@ -49,6 +50,12 @@ SCHEMAS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_a_sample_fits_its_schema(schema: dict[str, Any]) -> None:
     jsonschema.validate(sample(schema), schema)
+
+
+def test_a_score_is_the_best_one() -> None:
+    assert sample({"type": "integer", "minimum": 0, "maximum": 100}) == 100
+    assert sample({"type": "number", "minimum": 0, "maximum": 1}) == 1
+    assert sample({"type": "integer", "minimum": 1, "maximum": 20}) == 1
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,11 @@ class Asked:
         try:
             while (chunk := await self._next()) is not None:
                 for event in events.feed(chunk):
-                    yield event
+                    if event.data:
+                        yield event
             for event in events.end():
-                yield event
+                if event.data:
+                    yield event
         except TooLarge:
             raise malformed(self._vendor, "an event larger than any answer") from None
 

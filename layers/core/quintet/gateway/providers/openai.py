@@ -37,7 +37,7 @@ _REFUSED = ("audio", "web_search_options", "functions", "function_call")
 _FINISHES = {"stop", "length", "tool_calls", "content_filter"}
 _SAMPLING = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
 _DROPPABLE = frozenset({*_SAMPLING, "max_tokens", "reasoning_effort", "verbosity", "stop", "stream_options", "user"})
-_UNKNOWN_WORDS = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"})
+_UNKNOWN_WORDS = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "extra_forbidden"})
 
 
 class OpenAi:
@@ -62,6 +62,7 @@ class OpenAi:
     async def stream(self, ask: Ask, target: Target, seconds: float, /) -> AsyncIterator[AsyncIterator[Delta | Usage]]:
         body = {**_body(ask, target), "stream": True, "stream_options": {"include_usage": True}}
         until = time.monotonic() + seconds
+        answers = ask.extra.get("n") or 1
         async with AsyncExitStack() as parts:
             asked: Asked | None = None
             while asked is None:
@@ -72,7 +73,7 @@ class OpenAi:
                 except VendorFault as fault:
                     if not self._untaken.learns(fault, sent, target):
                         raise
-            yield _whole(asked.whole) if asked.whole is not None else _streamed(asked)
+            yield _whole(asked.whole) if asked.whole is not None else _streamed(asked, answers)
 
     def _without_untaken(self, body: dict[str, Any], target: Target) -> dict[str, Any]:
         """The limit stays whatever it is called: money was reserved for it."""
@@ -87,13 +88,17 @@ def adapter() -> OpenAi:
 
 
 def _url(target: Target) -> str:
-    return (target.base_url or _BASE_URL).rstrip("/") + "/chat/completions"
+    """A query in the base URL, an API version say, stays at the end."""
+    base, mark, query = (target.base_url or _BASE_URL).partition("?")
+    return base.rstrip("/") + "/chat/completions" + mark + query
 
 
 def _headers(target: Target) -> dict[str, str]:
+    """`options.auth` names another header than Authorization for the key: `api-key` on Azure."""
     headers = {"content-type": "application/json", **target.headers}
     if target.api_key:
-        headers["authorization"] = f"Bearer {target.api_key}"
+        other = target.options.get("auth")
+        headers[str(other or "authorization")] = target.api_key if other else f"Bearer {target.api_key}"
     return headers
 
 
@@ -194,7 +199,7 @@ def _text(content: Any) -> str | None:
 
 def _finish(reason: Any) -> str | None:
     """In OpenAI's words. Raises SERVER where the reason is an error of the vendor's."""
-    if reason is None:
+    if not reason:  # some servers send an empty one with every piece
         return None
     if reason == "error":
         raise ProviderFault(Fault.SERVER, f"{_VENDOR} ended the answer with an error", charged=True)
@@ -242,16 +247,14 @@ async def _whole(told: Mapping[str, Any]) -> AsyncIterator[Delta | Usage]:
         yield answer.usage
 
 
-async def _streamed(asked: Asked) -> AsyncIterator[Delta | Usage]:
+async def _streamed(asked: Asked, answers: int) -> AsyncIterator[Delta | Usage]:
     usage: Usage | None = None
-    finished = False
+    open_: set[int] = set()  # answers that have begun, and have not ended
+    ended: set[int] = set()
     tools = _Tools()
     try:
         async for event in asked.events():
             if event.data == "[DONE]":
-                if asked.started and not finished:
-                    finished = True
-                    yield Delta(finish_reason="tool_calls" if tools.any else "stop")
                 break
             chunk = parsed(_VENDOR, event.data)
             if chunk.get("error"):
@@ -261,13 +264,24 @@ async def _streamed(asked: Asked) -> AsyncIterator[Delta | Usage]:
                 asked.started = asked.started or _thinks(choice)
                 for delta in _deltas(choice, tools):
                     asked.started = True
-                    finished = finished or delta.finish_reason is not None
+                    if delta.finish_reason is None:
+                        open_.add(delta.choice)
+                    elif delta.choice in ended:
+                        continue
+                    else:
+                        open_.discard(delta.choice)
+                        ended.add(delta.choice)
                     yield delta
+        else:
+            if open_ or len(ended) < answers:
+                raise broken_off(_VENDOR)
     except ProviderFault as fault:
-        if not finished or fault.fault != Fault.NETWORK:
+        if open_ or len(ended) < answers or fault.fault != Fault.NETWORK:
             raise  # else all was said, only the end was not
-    if not finished:
+    if not open_ and not ended:
         raise broken_off(_VENDOR)
+    for choice in sorted(open_):  # [DONE] ends what nothing else did
+        yield Delta(finish_reason="tool_calls" if tools.of(choice) else "stop", choice=choice)
     if usage is not None:
         yield usage
     await asked.farewell()
@@ -293,9 +307,9 @@ class _Tools:
         self._last[choice] = index
         return index, first
 
-    @property
-    def any(self) -> bool:
-        return bool(self._seen)
+    def of(self, choice: int) -> bool:
+        """Whether this answer calls any."""
+        return choice in self._last
 
     def id_of(self, choice: int, index: int) -> str:
         return self._seen[choice, index]

@@ -102,13 +102,29 @@ class Refusal:
         error = body.get("error", body)
         if not isinstance(error, Mapping):
             return cls(text=str(error))
-        given = (error.get(key) for key in ("code", "type", "status"))
-        words = tuple(each.lower() for each in given if isinstance(each, str))
+        given = [error.get(key) for key in ("code", "type", "status")]
         text = str(error.get("message") or error.get("detail") or "")[:4096]
         code, field = error.get("code"), error.get("param")
+        validation = _validation(error.get("detail")) or _validation(error.get("message"))
+        if validation is not None:
+            given.append(validation[0])
+            field = validation[1]
+        words = tuple(each.lower() for each in given if isinstance(each, str))
         if not isinstance(field, str):
             field = field_in(text)
         return cls(words, text, field, code if isinstance(code, int) and 400 <= code < 600 else None)
+
+
+def _validation(told: Any) -> tuple[str, str] | None:
+    """The first finding's type and field, as servers written with FastAPI tell them."""
+    found = told.get("detail") if isinstance(told, Mapping) else told
+    first = found[0] if isinstance(found, list) and found else None
+    if not isinstance(first, Mapping):
+        return None
+    place = first.get("loc")
+    if not isinstance(place, list) or not place:
+        return None
+    return str(first.get("type")), str(place[-1])
 
 
 def field_in(text: str) -> str | None:

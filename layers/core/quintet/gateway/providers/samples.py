@@ -123,12 +123,12 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
-    """1 where that is allowed, else the nearest bound."""
+    """1 where that is allowed, else the nearest bound; on a scale from 0 its top: a score, a confidence."""
     step = schema.get("multipleOf") or (1 if whole else 0)
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     gap = step or 0.5
-    value: float = step or 1
+    value: float = high if low == 0 and isinstance(high, int | float) and high > 0 else step or 1
     if isinstance(above, int | float) and value <= above:
         value = above + gap
     if isinstance(low, int | float) and value < low:
