@@ -117,7 +117,7 @@ async def failed(provider: str, message: str, now: datetime) -> Health:
     if item["errors"] >= DOWN_AFTER:
         item = await _write(
             provider,
-            "SET cooldown_until = :until REMOVE limited",
+            "SET cooldown_until = :until REMOVE is_limited",
             {":until": millis(now + COOLDOWN)},
         )
     return health_of(item)
@@ -129,7 +129,7 @@ async def limited(provider: str, message: str, seconds: float | None, now: datet
     return health_of(
         await _write(
             provider,
-            "SET last_error = :message, last_error_at = :now, cooldown_until = :until, limited = :yes",
+            "SET last_error = :message, last_error_at = :now, cooldown_until = :until, is_limited = :yes",
             {":message": message[:_MESSAGE], ":now": millis(now), ":until": millis(now + wait), ":yes": True},
         )
     )
@@ -137,7 +137,7 @@ async def limited(provider: str, message: str, seconds: float | None, now: datet
 
 async def recovered(provider: str) -> None:
     """It has answered again. Written only where somebody knew it as ill."""
-    await _write(provider, "SET errors = :none REMOVE cooldown_until, limited", {":none": 0})
+    await _write(provider, "SET errors = :none REMOVE cooldown_until, is_limited", {":none": 0})
 
 
 async def learn(learned: Learned) -> None:
@@ -179,7 +179,7 @@ def health_of(item: Mapping[str, Any]) -> Health:
     return Health(
         errors=item.get("errors", 0),
         cooldown_until=moment("cooldown_until"),
-        limited=item.get("limited", False),
+        limited=item.get("is_limited", False),
         last_error=item.get("last_error"),
         last_error_at=moment("last_error_at"),
     )
