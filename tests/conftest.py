@@ -101,7 +101,11 @@ def function_environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.fixture(scope="session")
 def _table_copies(stack: Stack) -> str:
-    prefix = "quiet-"
+    return copy_tables(stack, "quiet-")
+
+
+def copy_tables(stack: Stack, prefix: str) -> str:
+    """Empty copies whose names begin with the prefix, and whose streams no function reads."""
     dynamodb = stack.endpoint.client("dynamodb")
     kept = {"AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"}
     for template in stack.system.deployment.template().nested.values():

@@ -1,5 +1,6 @@
 """Open connections in memory, and the way back to them: what was posted lies here to be read."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,7 @@ class FakePoster:
     posted: list[tuple[str, str | bytes]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     closed: list[str] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # set by every post
 
     async def post(self, connection_id: str, payload: str | bytes) -> None:
         if connection_id in self.gone:
@@ -73,6 +75,7 @@ class FakePoster:
         if len(payload.encode() if isinstance(payload, str) else payload) > MAX_MESSAGE:
             raise too_large()
         self.posted.append((connection_id, payload))
+        self.news.set()
 
     async def close(self, connection_id: str) -> None:
         self.gone.add(connection_id)
