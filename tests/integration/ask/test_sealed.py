@@ -12,8 +12,8 @@ import requests
 
 from quintet.ask.envelope.model import context_of
 from tests.conftest import Stack
-from tests.readme.seal import ask_sealed
 from tests.sealing import NAME, Sealer, with_rsa
+from tests.snippets.seal import ask_sealed
 
 PATIENCE = 60
 CANARY = "canary-7d1f-Zebrafink"

@@ -119,8 +119,9 @@ def vendor(running: Upstream) -> Upstream:
 async def test_who_does_not_read_holds_nobody_up(telling: Served, vendor: Upstream) -> None:
     vendor.always["story"] = Behaviour(told=Told(text="word " * 100_000, output=1000))
     vendor.usual = Behaviour(told=Told(text="a short tale"))
-    address, loop = urlsplit(telling.url), asyncio.get_running_loop()
-    idle = [(await loop.create_connection(lambda: Deaf(telling), address.hostname, address.port))[0] for _ in range(5)]
+    loop, port = asyncio.get_running_loop(), urlsplit(telling.url).port
+    assert port
+    idle = [(await loop.create_connection(lambda: Deaf(telling), "127.0.0.1", port))[0] for _ in range(5)]
     async with connect(telling.socket, additional_headers=telling.keyed, max_queue=1, close_timeout=0.1) as deaf:
         await deaf.send(json.dumps({"prompt": "x", "model": "story"}))
         await asyncio.to_thread(eventually, lambda: len(vendor.asked) >= 6)
