@@ -102,6 +102,20 @@ bench-cold: $(VENV)/.dev ## Cold starts and the cheapest route (BENCH="--samples
 bench-gateway: $(VENV)/.dev .build/litellm/.installed ## The gateway's cost a call, beside LiteLLM's (BENCH="--rounds 9")
 	@$(RUN) -m tests.bench.gateway --litellm .build/litellm/bin/python $(BENCH)
 
+TRAIN := .venv-train
+TASKS ?= cartpole pendulum
+VERSION ?= 1
+
+$(TRAIN)/.installed: policies/requirements-train.txt | $(filter .tools/%,$(UV))
+	@echo "installing PyTorch, which only training needs"
+	@$(UV) venv --quiet --seed --allow-existing --python "$(PYTHON)" $(TRAIN)
+	@$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: train
+train: $(TRAIN)/.installed ## Train the shipped policies again (TASKS="cartpole pendulum" VERSION=1)
+	@for task in $(TASKS); do OMP_NUM_THREADS=1 $(TRAIN)/bin/python -m policies.train $$task --version $(VERSION); done
+
 .PHONY: build
 build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed and compiled
 	@$(SAM) build

@@ -16,11 +16,22 @@ Numbers = NDArray[np.float64]
 class Task(Protocol):
     """`begin` and `advance` work on one row of `state` per episode."""
 
-    name: str
-    observation: int
-    actions: int
-    continuous: bool
-    horizon: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def observation(self) -> int: ...
+
+    @property
+    def actions(self) -> int: ...
+
+    @property
+    def continuous(self) -> bool: ...
+
+    @property
+    def horizon(self) -> int:
+        """Steps after which an episode ends that has not failed."""
+        ...
 
     def begin(self, rng: np.random.Generator, count: int, /) -> Numbers: ...
 
@@ -65,7 +76,8 @@ class CartPole:
 
     def control(self, state: Numbers) -> Numbers:
         """The sign of a linear regulator's force."""
-        return (state @ np.array([0.5, 1.0, 20.0, 3.0]) > 0).astype(np.float64)
+        force: Numbers = state @ np.array([0.5, 1.0, 20.0, 3.0])
+        return (force > 0).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,8 @@ class Pendulum:
         pump = np.clip(-2.0 * energy * np.where(speed == 0, 1, speed), -2, 2)
         hold = np.clip(-(10 * angle + 2.5 * speed), -2, 2)
         near = (np.abs(angle) < 0.5) & (np.abs(speed) < 2.5)
-        return np.where(near, hold, pump)[:, None]
+        torque: Numbers = np.where(near, hold, pump)
+        return torque[:, None]
 
 
 TASKS: Mapping[str, Task] = {task.name: task for task in (CartPole(), Pendulum())}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, smooth_l1_loss
@@ -117,6 +118,21 @@ def train(task: Task, seed: int, stretches: int) -> tuple[Sizes, Network]:
     return sizes, network
 
 
+def check(graph: bytes, network: Network) -> None:
+    """Raises SystemExit when the graph does not compute what the network does."""
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    state = network.begin(3)
+    for step in range(20):
+        seen = np.random.default_rng(step).standard_normal((3, network.sizes.observation)).astype(np.float32)
+        inputs = {"observation": seen, "hidden": state[0].numpy(), "memory": state[1].numpy()}
+        value, hidden, memory = session.run(["value", "next_hidden", "next_memory"], inputs)
+        with torch.no_grad():
+            _, expected, state = network(torch.from_numpy(seen), state)
+        for found, wanted in ((value, expected), (hidden, state[0]), (memory, state[1])):
+            if not np.allclose(found, wanted.numpy(), atol=1e-4):
+                raise SystemExit("the exported graph does not compute what the network does")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=sorted(TASKS))
@@ -129,6 +145,7 @@ def main() -> None:
     task = TASKS[options.task]
     sizes, network = train(task, options.seed, options.stretches)
     graph = exported(sizes, network.exported(), task.name)
+    check(graph, network)
     score = scored(graph, task, range(100))
     print(f"{task.name}: {score}")
     if score["mean_return"] < BARS[task.name]:
