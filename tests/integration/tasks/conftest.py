@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
+from quintet.configuration import live
+from quintet.configuration import store as configuration
+from quintet.configuration.model import SYSTEM, changed
+from quintet.configuration.system import schema
 from quintet.events import store as log
 from quintet.events.model import Event
 from quintet.events.platform import PLATFORM
+from quintet.gateway.catalogue import store as catalogue
+from quintet.gateway.catalogue.model import CredStore, Model, Price, Provider
+from quintet.gateway.live import views
+from quintet.http.entry import kept_loop
 from quintet.identity.keys import Keys
 from quintet.identity.store import keys as key_table
 from quintet.settings import settings
@@ -72,3 +80,34 @@ def told_of(subject: str, count: int) -> list[Event]:
         return told if len(told) >= count else None
 
     return eventually(look)
+
+
+def ended(caller: Caller, task_id: str, seconds: float = 60) -> dict[str, Any]:
+    """The task, once it is over."""
+
+    def look() -> dict[str, Any] | None:
+        task: dict[str, Any] = caller.data("GET", f"/v1/tasks/{task_id}")
+        return task if task["status"] in {"completed", "failed", "cancelled"} else None
+
+    return eventually(look, seconds)
+
+
+def configured(change: dict[str, Any]) -> None:
+    """The system's configuration, changed; this process knows at once, the others within ten seconds."""
+    before = kept_loop().run_until_complete(configuration.read(SYSTEM))
+    after = changed(before, change, schema(), at=SystemClock().now(), by="test")
+    configuration.write(after)
+    live.keep(after)
+
+
+def in_catalogue(*names: str) -> None:
+    """Models that nobody has a key for."""
+    known = catalogue.all_of_it()
+    if "nowhere" not in known.providers:
+        catalogue.put_provider(Provider("nowhere", "openai", "Nowhere", cred_store=CredStore.ENV, rev=1))
+    for name in names:
+        if known.named(name) is None:
+            price = Price(600, 2200, version="test")
+            model = Model(name, "nowhere", name, price, weight=8, max_output=8192, context_window=128_000, rev=1)
+            catalogue.put_model(model)
+    views().forget()

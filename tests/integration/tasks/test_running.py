@@ -1,9 +1,6 @@
 """Tasks that run: from being created to their end, in the emulator's state machines."""
 
-from typing import Any
-
-from tests.integration.tasks.conftest import Caller, MakeCaller, told_of
-from tests.processes import eventually
+from tests.integration.tasks.conftest import MakeCaller, ended, told_of
 
 LOGIN = {
     "title": "Add a page that lists orders",
@@ -12,16 +9,6 @@ LOGIN = {
     "assignee_role": "implementer",
     "acceptance_criteria": ["Orders are listed", "The newest comes first", "There are tests"],
 }
-
-
-def ended(caller: Caller, task_id: str, seconds: float = 60) -> dict[str, Any]:
-    """The task, once it is over."""
-
-    def look() -> dict[str, Any] | None:
-        task: dict[str, Any] = caller.data("GET", f"/v1/tasks/{task_id}")
-        return task if task["status"] in {"completed", "failed", "cancelled"} else None
-
-    return eventually(look, seconds)
 
 
 def test_a_task_that_names_a_role_is_completed_by_itself(caller: MakeCaller) -> None:
