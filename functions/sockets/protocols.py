@@ -23,6 +23,12 @@ def kyros() -> SocketProtocol:
     return following()
 
 
+def elevenlabs() -> SocketProtocol:
+    from sockets.voices import voices
+
+    return voices()
+
+
 def cyborgmind() -> SocketProtocol:
     """Made when the first client of this instance connects: numpy and the ONNX runtime come with it."""
     from quintet.policy.live import stepping
@@ -32,4 +38,4 @@ def cyborgmind() -> SocketProtocol:
     return Stream(stepping, poster, door.authenticate, record)
 
 
-PROTOCOLS: Mapping[str, Make] = {"toron": toron, "kyros": kyros, "cyborgmind": cyborgmind}
+PROTOCOLS: Mapping[str, Make] = {"toron": toron, "elevenlabs": elevenlabs, "kyros": kyros, "cyborgmind": cyborgmind}
