@@ -122,6 +122,12 @@ build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed and 
 
 ENV ?= dev
 
+GENAI_PRICES ?= 0.2.3
+
+.PHONY: catalogue
+catalogue: | $(filter .tools/%,$(UV)) ## Write the seed of the catalogue again, from public prices (GENAI_PRICES=version)
+	@$(UV) run --quiet --no-project --isolated --with genai-prices==$(GENAI_PRICES) infra/catalogue.py
+
 .PHONY: deploy
 deploy: $(VENV)/.local $(TOOLS)/.installed ## Deploy into your AWS account with SAM (ENV=dev|prod of samconfig.toml)
 	@SAM_CLI_TELEMETRY=0 $(RUN) -m infra.release --env $(ENV) --sam $(TOOLS)/bin/sam

@@ -70,6 +70,7 @@ def main() -> None:
         kept = [f"{key}={value}" for key, value in stack.parameters.items() if value and key != "PublicUrl"]
         stack = _deployed(sam, name, ["--parameter-overrides", *kept, f"PublicUrl={stack.outputs['Url']}"])
     os.environ.update(stack.environment())
+    print(f"\n{fill_catalogue()} providers and models written into the catalogue")
     show(stack, settle_in())
 
 
@@ -81,6 +82,13 @@ def stack_name(config: Path, environment: str) -> str:
         sys.exit(f"make deploy: {config.name} has no environment '{environment}'")
     name: str = found["global"]["parameters"]["stack_name"]
     return name
+
+
+def fill_catalogue() -> int:
+    """What was edited or removed in the stack stays so. Answers how many were written."""
+    from quintet.gateway.catalogue import seeding
+
+    return seeding.fill()
 
 
 def settle_in() -> str | None:

@@ -1,4 +1,4 @@
-"""Somebody to be: an administrator with a password, and keys for every role, for a stack that has nobody yet."""
+"""Somebody to be and models to call, for a stack that has neither: an administrator, keys for every role, models."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session
 from botocore.exceptions import ClientError
 
+from quintet.gateway.catalogue import seeding
 from quintet.identity.keys import Keys
 from quintet.identity.model import User, login_of
 from quintet.identity.passwords import Passwords, generated
@@ -28,6 +29,7 @@ def seed(environment: Mapping[str, str]) -> dict[str, str]:
 
     Seeding again answers the same: the tables keep digests, so the words themselves lie in a secret beside them.
     """
+    seeding.fill()
     kept = Kept(settings().table("seed"), environment.get("AWS_REGION", settings().aws_region))
     credentials = kept.read()
     if credentials is None:
