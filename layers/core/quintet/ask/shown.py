@@ -5,26 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from quintet.ask.connectors import INTEGRATIONS, Heard, integrations, share_healthy, vendors, with_models
-from quintet.ask.figures import MINUTE, Minute, minute_of, snapshot
+from quintet.ask.connectors import INTEGRATIONS, integrations, share_healthy, vendors, with_models
+from quintet.ask.figures import snapshot
 from quintet.ask.model import AUTO
 from quintet.gateway.catalogue.model import BUILTIN
 from quintet.gateway.view import View
 from quintet.http.work import offload
 from quintet.settings import Settings
 from quintet.sockets.model import Connections
-from quintet.store.ids import made_at
 from quintet.store.secrets import secret
-from quintet.telemetry.rules import CALLS, ENDPOINTS, LOG
-from quintet.telemetry.store.books import totals
-from quintet.telemetry.store.log import Log
-
-_MOST_RECORDS = 5000  # of a minute: what is beyond is extrapolated
-_LOG = Log("requests", "record_id", LOG)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
+    """Most prompts show nothing of this: what reads the log and the series is imported when somebody asks."""
+
     views: Callable[[], Awaitable[View]]
     connections: Connections
 
@@ -35,46 +30,22 @@ class Shown:
         return model == AUTO or not filled or catalogue.named(model) is not None
 
     async def models(self, now: datetime) -> list[dict[str, Any]]:
-        return with_models(await self.views(), await _calls(), now)
+        from quintet.ask import reading
+
+        return with_models(await self.views(), await reading.calls(), now)
 
     async def connectors(self, now: datetime) -> list[dict[str, Any]]:
+        from quintet.ask import reading
+
         view = await self.views()
-        own = integrations(await offload(_set_up), await _heard(), now)
-        return [each.told() for each in (*vendors(view, await _calls(), now), *own)]
+        own = integrations(await offload(_set_up), await reading.heard(), now)
+        return [each.told() for each in (*vendors(view, await reading.calls(), now), *own)]
 
     async def telemetry(self, now: datetime) -> dict[str, Any]:
-        minute = await _minute(now)
+        from quintet.ask import reading
+
+        minute = await reading.minute(now)
         return snapshot(minute, await self.connections.live(now), share_healthy(await self.views()))
-
-
-async def _minute(now: datetime) -> Minute:
-    since, records = now - MINUTE, []
-    async for record in _LOG.newest(now):
-        at = made_at(record["record_id"])
-        if at < since:
-            break
-        records.append(record)
-        if len(records) == _MOST_RECORDS:
-            return minute_of(records, max((now - at).total_seconds(), 0.001))
-    return minute_of(records)
-
-
-async def _calls() -> dict[str, datetime]:
-    """When each vendor was last called, to the minute."""
-    found: dict[str, datetime] = {}
-    for series, point in (await totals(CALLS)).items():
-        provider = series["provider"]
-        found[provider] = max(point.at, found.get(provider, point.at))
-    return found
-
-
-async def _heard() -> list[Heard]:
-    return [
-        Heard(series["endpoint"], well=point.at)
-        if series["status"] == "success"
-        else Heard(series["endpoint"], ill=point.at)
-        for series, point in (await totals(ENDPOINTS)).items()
-    ]
 
 
 def _set_up() -> list[str]:
