@@ -40,8 +40,11 @@ class Beside(System):
 
 @dataclass(frozen=True, slots=True)
 class Served:
+    """`environment` is what a function behind it sees."""
+
     url: str
     key: str
+    environment: Mapping[str, str]
 
     @property
     def socket(self) -> str:
@@ -65,7 +68,7 @@ def serve(stack: Stack) -> Iterator[Serve]:
             listening = [parts.enter_context(each) for each in listen(0)]
             given = {setting.upper(): str(value) for setting, value in changes.items()}
             system = Beside(stack, listening, {**given, "TABLE_PREFIX": prefix})
-            served = Served(system.url, system.seed()["RYUZEN_KEY"])
+            served = Served(system.url, system.seed()["RYUZEN_KEY"], system.environment())
             if vendor is not None:
                 _fill(system, vendor)
             parts.callback(system.front().stop)
