@@ -1,23 +1,26 @@
 """What stands around the measured gateway, as fast as Python can: a vendor, and a store that repeats itself.
 
 The store's answers were recorded from the emulator (`Recorder`): an exact repetition gets its own, anything else what
-the same table last said to the same kind of request.
+the same table last said to the same kind of request. Only the leases on shared budgets, which are few, go on to the
+emulator: no two are alike.
 """
 
 import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import httptools
 
+LEASED = b'-budgets"'  # the table of what many share
 PIECES = 20
 PACE_SECONDS = 0.005  # between two pieces under /paced
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -27,8 +30,12 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def whole(body: bytes, type_: bytes = b"application/json") -> bytes:
-    return b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n%s" % (type_, len(body), body)
+def whole(body: bytes, status: int = 200) -> bytes:
+    return b"HTTP/1.1 %d Said\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
+        status,
+        len(body),
+        body,
+    )
 
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 40, "total_tokens": 52}
@@ -125,13 +132,27 @@ def places(target: str, body: bytes) -> list[str]:
 
 
 class Store:
-    def __init__(self, told: dict[str, str]) -> None:
+    def __init__(self, told: dict[str, str], emulator: str) -> None:
         self._told = told
+        self._emulator = emulator
 
     def __call__(self, _url: str, headers: dict[str, str], body: bytes, transport: asyncio.Transport) -> None:
         target = headers.get("x-amz-target", "")
+        if LEASED in body:
+            passing = asyncio.get_running_loop().run_in_executor(None, passed_on, self._emulator, headers, body)
+            passing.add_done_callback(lambda done: transport.write(whole(done.result()[1], status=done.result()[0])))
+            return
         found = next((self._told[place] for place in places(target, body) if place in self._told), "{}")
-        transport.write(whole(found.encode(), b"application/x-amz-json-1.0"))
+        transport.write(whole(found.encode()))
+
+
+def passed_on(endpoint: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+    kept = {name: value for name, value in headers.items() if name.lower() not in ("content-length", "connection")}
+    try:
+        with urlopen(Request(endpoint, body, kept), timeout=20) as answer:
+            return 200, answer.read()
+    except HTTPError as refused:
+        return refused.code, refused.read()
 
 
 class Recorder:
@@ -146,12 +167,10 @@ class Recorder:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                passed = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
-                with urlopen(Request(endpoint, body, passed), timeout=20) as answer:
-                    told = answer.read()
-                for place in places(self.headers.get("x-amz-target", ""), body):
+                status, told = passed_on(endpoint, dict(self.headers.items()), body)
+                for place in places(self.headers.get("x-amz-target", ""), body) if status == 200 else ():
                     recorder.told[place] = told.decode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("content-type", "application/x-amz-json-1.0")
                 self.send_header("content-length", str(len(told)))
                 self.end_headers()
@@ -169,9 +188,11 @@ class Recorder:
         self._server.server_close()
 
 
-async def serve(told: dict[str, str]) -> None:
+async def serve(told: dict[str, str], emulator: str) -> None:
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(partial(Peer, each), "127.0.0.1", 0) for each in (vendor, Store(told))]
+    servers = [
+        await loop.create_server(partial(Peer, each), "127.0.0.1", 0) for each in (vendor, Store(told, emulator))
+    ]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
@@ -181,5 +202,6 @@ async def serve(told: dict[str, str]) -> None:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--told", type=Path, help="the store's answers, recorded")
-    path = options.parse_args().told
-    asyncio.run(serve(json.loads(path.read_text()) if path else {}))
+    options.add_argument("--emulator", default="", help="where it was recorded")
+    given = options.parse_args()
+    asyncio.run(serve(json.loads(given.told.read_text()) if given.told else {}, given.emulator))
