@@ -20,6 +20,7 @@ SETTINGS: Mapping[str, str] = {
     "OPEN_ACCESS": "true",
     "STATIC_TOKEN": "cyborg-secret-v2",
     "POLICIES": str(ROOT / "policies"),
+    "FEEDS_MAY_BE_LOCAL": "true",
     "METRICS": "false",
     "TRACING": "false",
 }

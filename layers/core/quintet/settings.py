@@ -98,7 +98,8 @@ class Settings:
     elevenlabs_api_key: str = field(default="", repr=False)
     caddy_allowed_hosts: str = ""  # hosts with commas between them that TLS is terminated for
     feed_webhook_url: str = ""  # where posts are sent as {"persona", "text"}
-    feeds_may_be_local: bool = False  # let personas read feeds on private addresses: for development
+    feed_sources: str = ""  # feeds with commas between them, instead of every persona's own
+    feeds_may_be_local: bool = False  # a feed on this machine may be read: for development
 
     # How often; requests per window, 0 = no limit
     rate_limit_auth: int = 5  # a minute
