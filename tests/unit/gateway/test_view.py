@@ -1,0 +1,126 @@
+"""How an instance keeps up with the catalogue: cheaply, and never more than ten seconds behind."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from quintet.gateway.catalogue.model import BUILTIN, BUILTIN_PROVIDER, ECHO, ECHO_MODEL, Catalogue, CredStore, Provider
+from quintet.gateway.keys import Keyring
+from quintet.gateway.present import Present
+from quintet.gateway.view import Views
+from tests.loops import on_a_loop
+
+
+@dataclass
+class Stored:
+    """What the tables hold, and how often they were asked."""
+
+    generation: int = 1
+    now: float = 1000.0
+    looks: int = 0
+    reads: int = 0
+    broken: bool = False
+    providers: dict[str, Provider] = field(default_factory=lambda: {BUILTIN: BUILTIN_PROVIDER})
+
+    async def present(self) -> Present:
+        self.looks += 1
+        if self.broken:
+            raise ConnectionError
+        return Present(self.generation)
+
+    async def catalogue(self, generation: int) -> Catalogue:
+        self.reads += 1
+        return Catalogue(generation, dict(self.providers), {ECHO: ECHO_MODEL})
+
+    def views(self) -> Views:
+        return Views(self.present, self.catalogue, Keyring(lookup=lambda name: f"key for {name}"), lambda: self.now)
+
+
+@on_a_loop
+async def test_a_fresh_view_costs_nothing() -> None:
+    stored = Stored()
+    views = stored.views()
+    await views.current()
+    stored.now += 3.9
+    await views.current()
+    assert (stored.looks, stored.reads) == (1, 1)
+
+
+@on_a_loop
+async def test_a_look_after_a_while_happens_beside_the_work() -> None:
+    stored = Stored()
+    views = stored.views()
+    await views.current()
+    stored.generation, stored.now = 2, stored.now + 5
+    assert (await views.current()).catalogue.generation == 1
+    await asyncio.sleep(0.01)
+    assert (await views.current()).catalogue.generation == 2
+    assert (stored.looks, stored.reads) == (2, 2)
+
+
+@on_a_loop
+async def test_work_waits_for_the_look_before_ten_seconds_are_over() -> None:
+    stored = Stored()
+    views = stored.views()
+    await views.current()
+    stored.generation, stored.now = 2, stored.now + 9
+    assert (await views.current()).catalogue.generation == 2
+
+
+@on_a_loop
+async def test_whoever_edited_sees_it_at_once_and_an_unchanged_catalogue_is_not_read_again() -> None:
+    stored = Stored()
+    views = stored.views()
+    await views.current()
+    views.forget()
+    await views.current()
+    assert (stored.looks, stored.reads) == (2, 1)
+    stored.generation = 2
+    views.forget()
+    assert (await views.current()).catalogue.generation == 2
+
+
+@on_a_loop
+async def test_many_who_wait_cause_one_look() -> None:
+    stored = Stored()
+    views = stored.views()
+    await asyncio.gather(*(views.current() for _ in range(50)))
+    assert stored.looks == 1
+
+
+@on_a_loop
+async def test_a_look_that_fails_is_taken_again() -> None:
+    stored = Stored(broken=True)
+    views = stored.views()
+    with pytest.raises(ConnectionError):
+        await views.current()
+    stored.broken = False
+    assert (await views.current()).catalogue.generation == 1
+    stored.broken, stored.now = True, stored.now + 5
+    assert (await views.current()).catalogue.generation == 1
+    await asyncio.sleep(0.01)
+    stored.broken, stored.now = False, stored.now + 5
+    assert (await views.current()).catalogue.generation == 1
+
+
+@on_a_loop
+async def test_a_view_outlives_the_loop_that_made_it() -> None:
+    stored = Stored()
+    views = stored.views()
+    await asyncio.to_thread(lambda: asyncio.run(views.current()))
+    stored.now += 20
+    assert (await views.current()).catalogue.generation == 1
+
+
+@on_a_loop
+async def test_who_has_no_key_is_not_configured() -> None:
+    acme = Provider("acme", "openai", cred_store=CredStore.SECRETSMANAGER, cred_name="acme_api_key")
+    prying = Provider("prying", "openai", cred_store=CredStore.SECRETSMANAGER, cred_name="jwt_secret")
+    locked = Provider("locked", "openai", cred_store=CredStore.VAULT)
+    free = Provider("free", "openai")
+    off = Provider("off", "openai", enabled=False)
+    stored = Stored(providers={each.id: each for each in (acme, prying, locked, free, off)})
+    view = await stored.views().current()
+    assert view.keys == {"acme": "key for acme_api_key", "free": ""}
+    assert "key for" not in repr(view)
