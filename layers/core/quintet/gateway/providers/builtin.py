@@ -7,8 +7,8 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from quintet.gateway.model import Ask, Choice, Delta, ToolCall, Usage
@@ -50,14 +50,15 @@ class Builtin:
         self, ask: Ask, _target: Target, _seconds: float, /
     ) -> AsyncIterator[AsyncIterator[Delta | Usage]]:
         choices = _answers(ask)
-        yield _streamed(choices, _usage(ask, choices))
+        async with aclosing(_streamed(choices, _usage(ask, choices))) as pieces:
+            yield pieces
 
 
 def adapter() -> Builtin:
     return Builtin()
 
 
-async def _streamed(choices: tuple[Choice, ...], usage: Usage) -> AsyncIterator[Delta | Usage]:
+async def _streamed(choices: tuple[Choice, ...], usage: Usage) -> AsyncGenerator[Delta | Usage]:
     for index, choice in enumerate(choices):
         for delta in _deltas(choice, index):
             yield delta

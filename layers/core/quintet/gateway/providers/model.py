@@ -53,7 +53,12 @@ class Target:
     """One model at one vendor, with the way to it.
 
     `name` is the vendor's own name of the model. `abilities` are the catalogue's words of what it can do; `options`
-    what the catalogue says beside (api version, which sampling parameters it takes, Bedrock's region, ...).
+    what the catalogue says beside:
+
+    - `sampling`: which sampling parameters it takes: true (all), false, or a list of their names
+    - openai: `max_tokens_field`, what the limit is called; `auth`, a header for the key other than Authorization
+    - anthropic: `version` and `beta` of the API; `auth: bearer`; `json_schema: native` where it keeps to a schema
+    - bedrock: `region`; `fields`, handed on as additionalModelRequestFields
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Chat completions as OpenAI and the many servers that speak like it have them."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -73,7 +73,8 @@ class OpenAi:
                 except VendorFault as fault:
                     if not self._untaken.learns(fault, sent, target):
                         raise
-            yield _whole(asked.whole) if asked.whole is not None else _streamed(asked, answers)
+            pieces = _whole(asked.whole) if asked.whole is not None else _streamed(asked, answers)
+            yield await parts.enter_async_context(aclosing(pieces))
 
     def _without_untaken(self, body: dict[str, Any], target: Target) -> dict[str, Any]:
         """The limit stays whatever it is called: money was reserved for it."""
@@ -232,7 +233,7 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-async def _whole(told: Mapping[str, Any]) -> AsyncIterator[Delta | Usage]:
+async def _whole(told: Mapping[str, Any]) -> AsyncGenerator[Delta | Usage]:
     """A server that does not stream has answered in one piece."""
     answer = _answer(told)
     for index, choice in enumerate(answer.choices):
@@ -247,7 +248,7 @@ async def _whole(told: Mapping[str, Any]) -> AsyncIterator[Delta | Usage]:
         yield answer.usage
 
 
-async def _streamed(asked: Asked, answers: int) -> AsyncIterator[Delta | Usage]:
+async def _streamed(asked: Asked, answers: int) -> AsyncGenerator[Delta | Usage]:
     usage: Usage | None = None
     open_: set[int] = set()  # answers that have begun, and have not ended
     ended: set[int] = set()
