@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from quintet.sockets.dispatch import Make
 from quintet.sockets.model import SocketProtocol
-from sockets.services import connections, door, messages, poster
+from sockets.services import connections, door, messages, poster, stay
 
 
 def toron() -> SocketProtocol:
@@ -14,7 +14,7 @@ def toron() -> SocketProtocol:
     from quintet.gateway.live import gateway, views
 
     shown = Shown(lambda: views().current(), connections)
-    return Prompts(Asking(gateway, shown), poster, connections, messages)
+    return Prompts(Asking(gateway, shown), poster, connections, messages, stay)
 
 
 def kyros() -> SocketProtocol:

@@ -67,13 +67,13 @@ async def test_a_failing_block_leaves_the_line() -> None:
 @on_a_loop
 async def test_refuses_when_too_many_wait() -> None:
     connections = await opened()
-    for number in range(9):
-        await connections.line_up("a", f"turn_0{number}", NOW + timedelta(minutes=1))
+    for number in range(17):
+        await connections.line_up("a", f"turn_0{number:02d}", NOW + timedelta(minutes=1))
     with pytest.raises(Failure) as refused:
         async with turn(connections, "a"):
             raise AssertionError
     assert refused.value.kind is Kind.LIMITED
-    assert len(connections.lines["a"]) == 9
+    assert len(connections.lines["a"]) == 17
 
 
 @on_a_loop

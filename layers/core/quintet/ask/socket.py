@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,13 @@ _PILE = 8 << 10  # characters of tokens that came while one was on its way go to
 
 log = logging.getLogger("quintet.ask")
 
+Stay = Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
+"""Works an answer off; may return before its end where the process goes on living, for API Gateway waits 29 s only."""
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    await work
+
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
@@ -36,6 +43,7 @@ class Prompts:
     poster: Poster
     connections: Connections
     messages: Messages
+    stay: Stay = to_the_end
 
     async def connect(self, handshake: Handshake) -> Accepted:
         caller = handshake.principal()
@@ -43,6 +51,18 @@ class Prompts:
         return Accepted(caller, handshake.answer)
 
     async def message(self, connection: Connection, message: str | bytes) -> None:
+        await self.stay(self._heard(connection, message))
+
+    async def disconnect(self, connection: Connection) -> None:
+        """An answer that is on its way finds the socket gone with its next token."""
+
+    async def _heard(self, connection: Connection, message: str | bytes) -> None:
+        try:
+            await self._attempt(connection, message)
+        except Gone:
+            await self.connections.remove(connection.id)
+
+    async def _attempt(self, connection: Connection, message: str | bytes) -> None:
         try:
             async with self.messages.admitted(connection, GROUP) as exchange:
                 try:
@@ -56,9 +76,6 @@ class Prompts:
             await self._tell(connection, TORON.body(failure, self.messages.clock.now(), ""))
             if failure.kind is Kind.UNAUTHENTICATED:
                 await self.poster.close(connection.id)
-
-    async def disconnect(self, connection: Connection) -> None:
-        """An answer that is on its way finds the socket gone with its next token."""
 
     async def _answer(self, connection: Connection, message: str | bytes, exchange: Exchange) -> None:
         body = object_of(message, "The message")

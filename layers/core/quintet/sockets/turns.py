@@ -11,7 +11,7 @@ from quintet.store.clock import Clock, SystemClock
 from quintet.store.ids import new_id
 
 _HELD = timedelta(seconds=130)  # longer than an invocation: who has not left the line by then is dead
-_MOST = 8  # that wait for one connection: on Lambda each is an instance that does nothing
+_MOST = 16  # that wait for one connection: on Lambda each is an instance that does nothing
 _PATIENCE = timedelta(seconds=60)
 _FIRST_LOOK, _LONGEST_LOOK = 0.02, 0.25  # seconds between two looks at the line
 
