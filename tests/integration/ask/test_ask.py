@@ -71,7 +71,7 @@ def test_a_body_may_ask_for_a_stream(front: str, keyed: dict[str, str], path: st
 
 
 def test_several_models_stream_their_consensus(front: str, keyed: dict[str, str]) -> None:
-    answered = ask(front, keyed, {"prompt": "x y", "models": ["a", "b"], "stream": True})
+    answered = ask(front, keyed, {"prompt": "x y", "models": ["gpt-4o", "auto"], "stream": True})
     assert events(answered)[-1] == "[DONE]"
 
 
@@ -82,6 +82,11 @@ def test_several_models_stream_their_consensus(front: str, keyed: dict[str, str]
         ({"prompt": ""}, 400, "prompt: Must not be empty"),
         ({"prompt": 5}, 400, "prompt: Must be a string"),
         ({"prompt": "x" * 1_000_000}, 413, "prompt: Must not be larger than 512 KB: it has 976"),
+        (
+            {"prompt": "x", "model": "no-such"},
+            404,
+            "There is no model of this name: GET /api/v1/models lists those there are",
+        ),
         ({"prompt": "x", "metadata": "y"}, 400, "metadata: Must be an object"),
         ({"prompt": "x", "encryption": "y"}, 400, "encryption: must be an object"),
     ],
