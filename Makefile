@@ -92,11 +92,15 @@ test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at 
 	@touch $@
 
 .PHONY: bench
-bench: bench-cold bench-gateway ## Measure what ships: cold starts, and the model gateway beside LiteLLM's
+bench: bench-cold bench-policy bench-gateway ## Measure what ships: cold starts, steps, and the model gateway beside LiteLLM's
 
 .PHONY: bench-cold
 bench-cold: $(VENV)/.dev ## Cold starts and the cheapest route (BENCH="--samples 9 --python ...")
 	@$(RUN) -m tests.bench.cold $(BENCH)
+
+.PHONY: bench-policy
+bench-policy: $(VENV)/.dev ## Steps at the reference size, split into graph, framework and store (BENCH="--samples 5")
+	@$(RUN) -m tests.bench.policy $(BENCH)
 
 .PHONY: bench-gateway
 bench-gateway: $(VENV)/.dev .build/litellm/.installed ## The gateway's cost a call, beside LiteLLM's (BENCH="--rounds 9")

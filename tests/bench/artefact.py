@@ -22,6 +22,11 @@ class Subject:
     environment: dict[str, str]
     inference: bool = False  # carries the heavy layer
 
+    @property
+    def heavy(self) -> bool:
+        """Imports that layer while it starts: `make bench-policy` has its goals."""
+        return self.name == "policy"
+
 
 def build(target: Path, python: str) -> list[Path]:
     """The folders that go onto the path, in Lambda's order."""

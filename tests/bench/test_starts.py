@@ -16,7 +16,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return build(tmp_path_factory.mktemp("bench"), sys.executable)
 
 
-@pytest.mark.parametrize("subject", [one for one in subjects() if not one.inference], ids=lambda one: str(one.name))
+@pytest.mark.parametrize("subject", [one for one in subjects() if not one.heavy], ids=lambda one: str(one.name))
 def test_a_function_starts_lean(subject: Subject, path: list[Path]) -> None:
     """A busy machine may spoil a sample, so the best of a few counts."""
     for _ in range(3):

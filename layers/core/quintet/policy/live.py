@@ -3,8 +3,6 @@
 It imports numpy and the ONNX runtime (0.2 s): who seldom steps, as the sockets function does, imports it when it does.
 """
 
-from functools import cache
-
 from quintet.policy.catalogue import Catalogue
 from quintet.policy.shelves import shelves
 from quintet.policy.stepping import Stepping
@@ -12,11 +10,13 @@ from quintet.policy.store import Agents
 from quintet.settings import Settings, settings
 from quintet.store.clock import SystemClock
 
+_made: list[tuple[Settings, Stepping]] = []
+
 
 def stepping() -> Stepping:
-    return _stepping(settings())
-
-
-@cache
-def _stepping(given: Settings) -> Stepping:
-    return Stepping(Agents(), Catalogue(shelves(given), given.policy_default), SystemClock())
+    """By the very settings: comparing all of them would cost as much as a step."""
+    given = settings()
+    if not _made or _made[0][0] is not given:
+        catalogue = Catalogue(shelves(given), given.policy_default)
+        _made[:] = [(given, Stepping(Agents(), catalogue, SystemClock()))]
+    return _made[0][1]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from struct import error as StructError  # noqa: N812 - a class
 from struct import pack
 from typing import Any
@@ -14,29 +15,42 @@ _NUMBERS = frozenset({int, float})  # a bool is an int to isinstance, and no num
 
 def vector(values: Any, length: int, *, field: str = "observation") -> bytes:
     """Raises Failure: 422 for what is no list of numbers, 400 for what no policy can take."""
-    if not isinstance(values, list) or any(type(value) not in _NUMBERS for value in values):
+    if not isinstance(values, list) or not _numbers(values):
         issue = "Must be a list of numbers"
         raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
     if len(values) != length:
         raise Failure(Kind.REJECTED, f"Expected observation of length {length}, got {len(values)}")
-    try:
-        packed = pack(f"<{length}f", *values)
-    except (OverflowError, StructError):
-        raise _not_finite(field) from None
-    if not all(map(math.isfinite, values)):
-        raise _not_finite(field)
+    packed = _packed(values)
+    if packed is None:
+        raise Failure(Kind.REJECTED, f"{field}: every number must be finite and fit into 32 bits")
     return packed
 
 
 def vectors(rows: Sequence[Any], length: int) -> bytes:
+    """All at once where all are well; one by one where the one that is not has to be named."""
+    if all(type(row) is list and len(row) == length for row in rows):
+        values = list(chain.from_iterable(rows))
+        packed = _packed(values) if _numbers(values) else None
+        if packed is not None:
+            return packed
     return b"".join([vector(row, length, field=f"observations.{place}") for place, row in enumerate(rows)])
+
+
+def _numbers(values: list[Any]) -> bool:
+    return set(map(type, values)) <= _NUMBERS
+
+
+def _packed(values: list[Any]) -> bytes | None:
+    """None where one of them is not finite, or does not fit."""
+    try:
+        packed = pack(f"<{len(values)}f", *values)
+    except (OverflowError, StructError):
+        return None
+    # What fits into 32 bits cannot overflow in the sum; infinity and NaN survive it.
+    return packed if math.isfinite(sum(values)) else None
 
 
 def batch_size(rows: Sequence[Any]) -> int:
     if not 0 < len(rows) <= MOST_IN_BATCH:
         raise Failure(Kind.REJECTED, f"Expected 1 to {MOST_IN_BATCH} observations, got {len(rows)}")
     return len(rows)
-
-
-def _not_finite(field: str) -> Failure:
-    return Failure(Kind.REJECTED, f"{field}: every number must be finite and fit into 32 bits")

@@ -96,7 +96,7 @@ class Stepping:
     ) -> Step:
         """Raises Failure."""
         seed = _seed(order)
-        async with self._turn([handle.key]):
+        async with self._turn(handle.key):
             known = self._recent.get(handle.key)
             remembered = known is not None
             if not remembered:
@@ -148,7 +148,7 @@ class Stepping:
         seed = _seed(order)
         batch = _Batch(handles, observations)
         chosen: dict[int, Choice] = {}
-        async with self._turn(batch.rows):
+        async with self._all_turns(batch.rows):
             known: dict[str, Agent | None] = {key: self._recent.get(key) for key in batch.rows}
             remembered = {key for key, agent in known.items() if agent is not None}
             await self._look_up(known, [key for key in known if key not in remembered], spent)
@@ -202,7 +202,7 @@ class Stepping:
     async def reset(self, handle: Handle, wanted: Wanted, spent: Spent) -> Agent:
         policy = await self._catalogue.find(wanted)
         agent = _newborn(policy, handle, self._clock.now())
-        async with self._turn([handle.key]):
+        async with self._turn(handle.key):
             await spent.storing(self._store.replace(handle.key, agent))
             self._recent.put(handle.key, agent)
         return agent
@@ -212,7 +212,7 @@ class Stepping:
         now = self._clock.now()
         start = await self._standing(source, await spent.storing(self._store.read(source.key)), ANY, now)
         copy = replace(start.agent, life=_mark(), mark=_mark(), born_at=now, at=now, expires_at=now + target.keep)
-        async with self._turn([target.key]):
+        async with self._turn(target.key):
             try:
                 await spent.storing(self._store.write(Change(target.key, None, copy)))
             except Lost:
@@ -323,12 +323,15 @@ class Stepping:
             found = await spent.storing(self._store.read_many(keys))
             known.update((key, found.get(key)) for key in keys)
 
+    def _turn(self, key: str) -> asyncio.Lock:
+        return self._turns.setdefault(key, asyncio.Lock())
+
     @asynccontextmanager
-    async def _turn(self, keys: Iterable[str]) -> AsyncIterator[None]:
+    async def _all_turns(self, keys: Iterable[str]) -> AsyncIterator[None]:
         """Always in one order: two batches that share agents do not wait for each other."""
         async with AsyncExitStack() as held:
             for key in sorted(keys):
-                await held.enter_async_context(self._turns.setdefault(key, asyncio.Lock()))
+                await held.enter_async_context(self._turn(key))
             yield
 
 
