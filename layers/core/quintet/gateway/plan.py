@@ -12,6 +12,7 @@ from quintet.errors import Failure, Kind
 from quintet.gateway.model import NANO, Ask, Completion, Gateway, Journal, Message, Payer, Terms
 
 MODES = ("adversarial", "planning", "refine", "vote")
+_NOT_FOR_PLANS = frozenset({"n", "logprobs", "top_logprobs", "parallel_tool_calls"})  # one text is what a phase makes
 _GRACE = 0.5  # seconds beyond the deadline that the gateway has to say itself that it is over
 
 _PLANNER = (
@@ -250,7 +251,8 @@ class _Making:
         left = self._until - self._now()
         if left <= 0:
             raise Failure(Kind.TIMEOUT, "no time was left for it: a larger policy.max_latency_ms gives it some")
-        ask = replace(self._ask, messages=messages, tools=(), tool_choice=None, response_format=None)
+        extra = {name: value for name, value in self._ask.extra.items() if name not in _NOT_FOR_PLANS}
+        ask = replace(self._ask, messages=messages, tools=(), tool_choice=None, response_format=None, extra=extra)
         if seed is not None and ask.seed is None:
             ask = replace(ask, seed=seed)
         async with asyncio.timeout(left + _GRACE):
