@@ -68,7 +68,11 @@ def main() -> None:
     if not stack.parameters.get("PublicUrl"):
         # The API names its functions, so that its own address cannot be told to them in the first deployment.
         kept = [f"{key}={value}" for key, value in stack.parameters.items() if value and key != "PublicUrl"]
-        stack = _deployed(sam, name, ["--parameter-overrides", *kept, f"PublicUrl={stack.outputs['Url']}"])
+        stack = _deployed(
+            sam,
+            name,
+            ["--parameter-overrides", *kept, f"PublicUrl={stack.outputs.get('EdgeUrl') or stack.outputs['Url']}"],
+        )
     os.environ.update(stack.environment())
     print(f"\n{fill_catalogue()} providers and models written into the catalogue")
     show(stack, settle_in())
@@ -115,8 +119,9 @@ def settle_in() -> str | None:
 
 def show(stack: Stack, password: str | None) -> None:
     print(f"\n{stack.name} is deployed in {stack.region}\n")
-    for name in ("Url", "SocketsUrl"):
-        print(f"  {name:10} {stack.outputs[name]}")
+    for name in ("EdgeUrl", "Url", "SocketsUrl"):
+        if name in stack.outputs:
+            print(f"  {name:10} {stack.outputs[name]}")
     if password is None:
         print(f"\n  The administrator '{ADMIN}' is there already.")
         return

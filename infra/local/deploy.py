@@ -235,7 +235,8 @@ class Deployment:
         if template.nested:
             stacks = self._resources(stack, "AWS::CloudFormation::Stack")
             for name, nested in template.nested.items():
-                self._expire_items(nested, stacks[name])
+                if name in stacks:  # one that depends on a condition may not be there
+                    self._expire_items(nested, stacks[name])
 
     # What came out
 

@@ -57,7 +57,7 @@ def test_health_answers_as_documented(ask: Ask) -> None:
     [
         ("/api/v1/nowhere", {"status": "error", "error": "There is nothing at this path"}),
         ("/step/nowhere", {"error": {"message": "There is nothing at this path", "type": "not_found_error"}}),
-        ("/agents/nowhere", {"detail": "There is nothing at this path"}),
+        ("/agents/one/nowhere", {"detail": "There is nothing at this path"}),
         ("/", {"error": {"message": "There is nothing at this path", "type": "not_found_error"}}),
     ],
 )
