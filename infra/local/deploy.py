@@ -139,6 +139,8 @@ class Deployment:
         properties["Handler"] = self._packages.handler(function)
         properties.update(self._packages.properties)
         properties.pop("Layers", None)
+        for event in properties.get("Events", {}).values():
+            event["Properties"].pop("ResponseTransferMode", None)  # its API Gateway does not stream: our front does
         properties.setdefault("Environment", {}).setdefault("Variables", {}).update(settings)
 
     def _bucket(self) -> None:
