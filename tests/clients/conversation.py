@@ -1,0 +1,44 @@
+"""ElevenLabs' Conversation holds a text conversation with a server of ours; what it heard, as JSON."""
+
+import json
+import sys
+import threading
+import time
+
+from elevenlabs.client import ElevenLabs
+from elevenlabs.conversational_ai.conversation import Conversation, OnPremInitiationData
+
+_PATIENCE = 20.0
+
+
+def main(url: str, *questions: str) -> None:
+    heard: list[str] = []
+    news = threading.Event()
+
+    def answered(text: str) -> None:
+        heard.append(text)
+        news.set()
+
+    conversation = Conversation(
+        ElevenLabs(api_key="unused", base_url="http://127.0.0.1:1"),
+        "tony",
+        requires_auth=False,
+        callback_agent_response=answered,
+        on_prem_config=OnPremInitiationData(on_prem_conversation_url=url),
+    )
+    conversation.start_session()
+    until = time.monotonic() + _PATIENCE
+    while getattr(conversation, "_conversation_id", None) is None and time.monotonic() < until:
+        time.sleep(0.02)
+    for question in questions:
+        news.clear()
+        conversation.send_user_message(question)
+        if not news.wait(_PATIENCE):
+            break
+    conversation.end_session()
+    told = {"id": conversation.wait_for_session_end(), "heard": heard}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
