@@ -12,6 +12,7 @@ import pytest
 
 from infra import build
 from infra.local.template import Template
+from quintet.settings import Settings
 
 ROOT = build.ROOT
 # Runs in the artefact alone: neither the repository nor this environment's packages are on its path.
@@ -30,13 +31,13 @@ ENVIRONMENT = {
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built for this machine; what Lambda gets differs in its compiled libraries only."""
     target = tmp_path_factory.mktemp("artefact")
-    for part in ("vendor", "core", "functions"):
+    for part in ("vendor", "core", "functions", "inference"):
         build.build(part, target / part, host=True)
     return target
 
 
 def run(artefact: Path, code: str) -> str:
-    path = [str(artefact / part) for part in ("functions", "vendor/python", "core/python")]
+    path = [str(artefact / part) for part in ("functions", "vendor/python", "core/python", "inference/python")]
     command = [sys.executable, "-I", "-S", "-c", IN_ARTEFACT.format(path=path, code=code)]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -149,6 +150,14 @@ def test_what_has_grown_too_heavy_does_not_ship(tmp_path: Path) -> None:
     (tmp_path / "large.bin").write_bytes(bytes(6 << 20))
     with pytest.raises(SystemExit, match="larger than 5 MB"):
         build.weigh("core", tmp_path)
+
+
+def test_the_shipped_policies_lie_where_the_function_looks_and_nothing_that_trained_them(tmp_path: Path) -> None:
+    build.copy_policies(ROOT / "policies", tmp_path / "policies")
+    there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert there >= {"policies/cartpole/card.json", "policies/cartpole/1.onnx", "policies/pendulum/1.onnx"}
+    assert {Path(name).suffix for name in there} == {".json", ".onnx"}
+    assert Settings().policies == "/opt/policies"
 
 
 def test_the_whole_of_a_function_is_light(artefact: Path) -> None:
