@@ -5,9 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from quintet.events.audit import audited
 from quintet.gateway.vault import live, store
+from quintet.gateway.vault.vault import Vault
 from quintet.settings import settings
 from quintet.store import wire
+from quintet.store.clock import SystemClock
 from quintet.store.items import to_item
 from tests.integration.admin.conftest import Admin
 from tests.integration.admin.test_audit import numbered
@@ -32,8 +35,7 @@ def vault(admin: Admin) -> Iterator[Admin]:
 
 def secret(provider: str) -> str | None:
     """As another instance reads it."""
-    live.watching.cache_clear()
-    return asyncio.run(live.watching().secret(provider))
+    return asyncio.run(Vault(store, live._Kms(), SystemClock(), audited).secret(provider))
 
 
 def provider(id: str, **more: object) -> dict[str, object]:  # noqa: A002

@@ -10,7 +10,7 @@ import pytest
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.vault.model import Contents, Costs, Head, Lease, derived, new_head, opened, seal, unseal
-from quintet.gateway.vault.vault import Vault
+from quintet.gateway.vault.vault import Glance, Vault
 from quintet.store.transactions import Unmet, Write
 from tests.loops import on_a_loop
 
@@ -111,8 +111,8 @@ class World:
     def __init__(self) -> None:
         self.rows, self.wrapping, self.clock = FakeRows(), Wrapping(), Clock()
 
-    def instance(self, *, renewing: bool = True) -> Vault:
-        return Vault(self.rows, self.wrapping, self.clock, self.rows.audited, CHEAP, renewing=renewing)
+    def instance(self) -> Vault:
+        return Vault(self.rows, self.wrapping, self.clock, self.rows.audited, CHEAP)
 
     async def put(self, vault: Vault, provider: str, secret: str) -> None:
         for write in await vault.put(provider, secret):
@@ -224,9 +224,12 @@ async def test_it_locks_itself_when_nobody_uses_it_for_half_an_hour(world: World
         world.clock.at += timedelta(minutes=20)
         assert await world.instance().secret("openai") == "sk-1"
     world.clock.at += timedelta(minutes=20)
-    assert await world.instance(renewing=False).secret("openai") == "sk-1"
+    glance = Glance(world.rows, world.clock)
+    assert await glance.secret("openai") == "sealed"
+    assert await glance.secret("anthropic") is None
     world.clock.at += timedelta(minutes=10)
     assert await world.instance().secret("openai") is None
+    assert await glance.secret("openai") is None
     assert not (await world.instance().status()).unlocked
 
 

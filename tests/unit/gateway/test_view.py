@@ -21,13 +21,17 @@ class Stored:
     looks: int = 0
     reads: int = 0
     broken: bool = False
+    held: asyncio.Event | None = None  # holds up the next look
     providers: dict[str, Provider] = field(default_factory=lambda: {BUILTIN: BUILTIN_PROVIDER})
 
     async def present(self) -> Present:
         self.looks += 1
         if self.broken:
             raise ConnectionError
-        return Present(self.generation)
+        seen, held, self.held = Present(self.generation), self.held, None
+        if held is not None:
+            await held.wait()
+        return seen
 
     async def catalogue(self, generation: int) -> Catalogue:
         self.reads += 1
@@ -124,3 +128,20 @@ async def test_who_has_no_key_is_not_configured() -> None:
     view = await stored.views().current()
     assert view.keys == {"acme": "key for acme_api_key", "free": ""}
     assert "key for" not in repr(view)
+
+
+@on_a_loop
+async def test_a_look_that_began_before_an_edit_is_not_waited_for_and_leaves_nothing() -> None:
+    stored = Stored()
+    views = stored.views()
+    await views.current()
+    stored.now += 5
+    held = stored.held = asyncio.Event()
+    await views.current()
+    await asyncio.sleep(0)
+    stored.generation = 2
+    views.forget()
+    assert (await views.current()).catalogue.generation == 2
+    held.set()
+    await asyncio.sleep(0.01)
+    assert (await views.current()).catalogue.generation == 2

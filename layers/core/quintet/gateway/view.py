@@ -62,6 +62,7 @@ class Views:
         self._view: View | None = None
         self._looked_at = 0.0
         self._looking: asyncio.Task[View] | None = None
+        self._forgot = 0
 
     async def current(self) -> View:
         age = self._now() - self._looked_at
@@ -72,8 +73,13 @@ class Views:
         return self._view
 
     def forget(self) -> None:
-        """This instance has edited the catalogue, or seen a provider fail: it looks before it works on."""
+        """This instance has edited the catalogue, or seen a provider fail: it looks before it works on.
+
+        A look that is under way began too early to have seen that: nobody waits for it, and it leaves nothing behind.
+        """
         self._looked_at = 0.0
+        self._looking = None
+        self._forgot += 1
 
     def _look(self) -> asyncio.Task[View]:
         looking, loop = self._looking, asyncio.get_running_loop()
@@ -82,14 +88,15 @@ class Views:
         return looking
 
     async def _refresh(self) -> View:
-        began = self._now()
+        began, forgot = self._now(), self._forgot
         known, present = self._view, await self._read_present()
         if known is None or known.catalogue.generation != present.generation:
             catalogue = await self._read_catalogue(present.generation)
         else:
             catalogue = known.catalogue
-        view = self._view = View(catalogue, present, await self._configured(catalogue))
-        self._looked_at = began
+        view = View(catalogue, present, await self._configured(catalogue))
+        if forgot == self._forgot:
+            self._view, self._looked_at = view, began
         return view
 
     async def _configured(self, catalogue: Catalogue) -> dict[str, str]:

@@ -11,6 +11,7 @@ Record = Mapping[str, Any]
 CALLS = "calls"  # model calls: model, provider
 GROUPS = "groups"  # requests: group of the API
 ENDPOINTS = "endpoints"  # requests: endpoint, status
+CONNECTIONS = "connections"  # WebSockets that were asked for: endpoint, status
 FAILURES = "failures"  # attempts that failed: model, provider, failure
 BANDIT = "bandit"  # rewards: model, bucket of the question's size
 LOG = "log"  # records; which hours have any
@@ -20,6 +21,7 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
     CALLS: (Step.MINUTE, Step.HOUR, Step.DAY),
     GROUPS: (Step.MINUTE, Step.HOUR, Step.DAY),
     ENDPOINTS: (),  # only what they came to since ever
+    CONNECTIONS: (),
     FAILURES: (),
     BANDIT: (),
     LOG: (Step.HOUR,),
@@ -27,6 +29,7 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
 }
 REWARD_UNIT = 1_000_000  # a reward of 1 is so many units: sums stay whole
 _LONGEST_LABEL = 200
+_SOCKETS = "sockets"
 
 
 def measures_of(record: Record) -> list[Measure]:
@@ -64,8 +67,9 @@ def _request(record: Record) -> Iterator[Measure]:
     latency = _duration("latency", record.get("latency_ms"))
     failed = {"errors": int(word == "error"), "refused": int(word == "auth_failed"), f"s{status // 100}": 1}
     yield Measure(Series.of(GROUPS, group=_label(record.get("group"))), _counted(failed, latency))
-    endpoint = Series.of(ENDPOINTS, endpoint=_label(record.get("route")), status=word)
-    yield Measure(endpoint, _counted(latency))
+    # The upgrade of a WebSocket is a connection; its messages are requests.
+    family = CONNECTIONS if record.get("group") == _SOCKETS else ENDPOINTS
+    yield Measure(Series.of(family, endpoint=_label(record.get("route")), status=word), _counted(latency))
 
 
 def _call(call: Mapping[str, Any]) -> Iterator[Measure]:

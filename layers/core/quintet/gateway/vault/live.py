@@ -4,7 +4,7 @@ from functools import cache
 
 from quintet.events.audit import audited
 from quintet.gateway.vault import store
-from quintet.gateway.vault.vault import Vault
+from quintet.gateway.vault.vault import Glance, Vault
 from quintet.settings import settings
 from quintet.store import kms
 from quintet.store.clock import SystemClock
@@ -26,9 +26,8 @@ def vault() -> Vault:
 
 
 @cache
-def watching() -> Vault:
-    """For who only looks whether there is a key: that is no use that keeps the vault open."""
-    return Vault(store, _Kms(), SystemClock(), audited, renewing=False)
+def glance() -> Glance:
+    return Glance(store, SystemClock())
 
 
 def _context() -> dict[str, str]:

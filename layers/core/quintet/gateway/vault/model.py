@@ -60,6 +60,11 @@ class Contents:
     lease: Lease | None = None
     sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
+    def standing(self, now: datetime) -> Lease | None:
+        """The lease, while the vault is open."""
+        lease, head = self.lease, self.head
+        return lease if lease and head and lease.rev == head.rev and lease.stands(now) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Status:

@@ -48,10 +48,7 @@ class Wrapping(Protocol):
 
 
 class Vault:
-    """One per process: it keeps what it has read for three seconds, and the key as long as the lease is the same.
-
-    `renewing` says whether a read counts as a use that makes the lease last longer.
-    """
+    """One per process: it keeps what it has read for three seconds, and the key as long as the lease is the same."""
 
     def __init__(
         self,
@@ -60,15 +57,12 @@ class Vault:
         clock: Clock,
         audited: Audit,
         costs: Costs | None = None,
-        *,
-        renewing: bool = True,
     ) -> None:
         self._rows = rows
         self._wrapping = wrapping
         self._clock = clock
         self._audited = audited
         self._costs = costs or Costs()
-        self._renewing = renewing
         self._known: tuple[float, Contents] = (0.0, Contents())
         self._key: tuple[bytes, bytes] = (b"", b"")  # wrapped, and what is in it
 
@@ -184,14 +178,12 @@ class Vault:
             key = await self._wrapping.unwrap(lease.wrapped)
             self._key = (lease.wrapped, key)
         now = self._clock.now()
-        if self._renewing and lease.wants_renewal(now):
+        if lease.wants_renewal(now):
             await self._rows.renew(replace(lease, expires_at=now + LEASE))
         return key
 
     def _standing(self, contents: Contents) -> Lease | None:
-        lease, head = contents.lease, contents.head
-        stands = lease and head and lease.rev == head.rev and lease.stands(self._clock.now())
-        return lease if stands else None
+        return contents.standing(self._clock.now())
 
     async def _lease(self, key: bytes, rev: int) -> Lease:
         return Lease(await self._wrapping.wrap(key), self._clock.now() + LEASE, rev)
@@ -202,3 +194,16 @@ class Vault:
             await offload(self._rows.tell, self._audited(refusal, _SUBJECT, {}, actor))
             raise Failure(Kind.UNAUTHENTICATED, "The admin password is wrong")
         return key
+
+
+class Glance:
+    """For who only asks whether there is a key: it opens nothing, and is no use that would keep the vault open."""
+
+    def __init__(self, rows: Rows, clock: Clock) -> None:
+        self._rows = rows
+        self._clock = clock
+
+    async def secret(self, provider: str) -> str | None:
+        """Something where there is one; never the secret."""
+        contents = await self._rows.read()
+        return "sealed" if provider in contents.sealed and contents.standing(self._clock.now()) else None
