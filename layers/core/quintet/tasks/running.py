@@ -15,6 +15,7 @@ from quintet.errors import Failure, Kind
 from quintet.events.store import outbox
 from quintet.gateway.journals import WorkJournal
 from quintet.gateway.model import Ask, Completion, Gateway, Message, Payer, Terms
+from quintet.gateway.providers.model import Fault
 from quintet.http.work import offload
 from quintet.store.clock import Clock
 from quintet.store.transactions import Unmet, Write
@@ -41,6 +42,7 @@ _FULL_SECONDS = 5
 _LONGEST_CALL = 600.0
 _ACTOR = "agent"
 _PASSING = frozenset({Kind.LIMITED, Kind.UPSTREAM, Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.INTERNAL})
+_HOPELESS = frozenset({Fault.CONTEXT, Fault.REFUSED, Fault.UNSUPPORTED})
 _BUILTIN = "builtin"
 
 
@@ -261,6 +263,7 @@ class Runner:
         return True
 
 
+_MOST_PARTICULARS = 8
 _MOST_FOR_A_CALL = 100_000_000_000  # 100 USD: what bounds a task is its budget
 
 
@@ -283,9 +286,23 @@ def _submission(task: Task) -> Submission:
 def _as_step_failure(failure: Failure) -> Exception:
     if failure.kind is Kind.EXHAUSTED:
         return OutOfBudget(failure.message)
-    if failure.kind in _PASSING:
-        return ModelFailed(failure.message)
-    return ModelRefused(failure.message)
+    if failure.kind in _PASSING and not _hopeless(failure):
+        return ModelFailed(failure.message + _particulars(failure))
+    return ModelRefused(failure.message + _particulars(failure))
+
+
+def _hopeless(failure: Failure) -> bool:
+    """Every model that was asked has looked at the question and refused it."""
+    classes = {each.get("failure") for each in failure.details.get("attempts", ())}
+    return bool(classes) and classes <= _HOPELESS
+
+
+def _particulars(failure: Failure) -> str:
+    """Which models were tried, or left out, and why: people want to know what to mend."""
+    tried = [f"{each.get('model')}: {each.get('failure')}" for each in failure.details.get("attempts", ())]
+    left_out = [f"{model}: {why}" for model, why in failure.details.get("excluded", {}).items()]
+    told = "; ".join(dict.fromkeys([*tried, *left_out][:_MOST_PARTICULARS]))
+    return f" ({told})" if told else ""
 
 
 def _record(answer: Completion) -> dict[str, Any]:
