@@ -9,9 +9,12 @@ from starlette.responses import Response
 from quintet.errors import Failure, Kind
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
+from quintet.http.work import offload
 from quintet.identity.door import permitted
 from quintet.identity.model import Principal
+from quintet.tasks import artifacts
 from quintet.tasks.model import Filters, Order, SortBy, Status
+from quintet.tasks.store import steps
 from quintet.tasks.store import tasks as table
 from tasks import handing, services, shapes
 from tasks.bodies import AnyStatus, Cancellation, NewTask, Priority, Role, TaskChange, Type
@@ -94,6 +97,23 @@ async def one(
     return envelope(exchange_of(request), shapes.whole(task), headers={"etag": task.etag})
 
 
+@router.get("/{task_id}/steps")
+async def steps_of(
+    task_id: str, request: Request, _caller: Annotated[Principal, Depends(permitted("read_tasks"))]
+) -> Json:
+    """What was done in the newest round, with the files. Large ones are behind links that hold for a quarter hour."""
+    task = await services.tasks().get(task_id)
+    done = await steps.of_round(task_id, task.round)
+    told = [await offload(_with_links, work) for name, work in done.items() if name.startswith("work#")]
+    data = {
+        "task_id": task_id,
+        "plan": done.get(steps.PLAN, {}).get("steps", []),
+        "steps": told,
+        "review": shapes.costed(done[steps.REVIEW]) if steps.REVIEW in done else None,
+    }
+    return envelope(exchange_of(request), data)
+
+
 @router.put("/{task_id}")
 async def change(
     task_id: str,
@@ -128,6 +148,13 @@ async def cancel(
     task = await services.tasks().cancel(task_id, reason, services.actor(caller), _wanted(if_match))
     data = shapes.whole(task) | {"cancelled_at": shapes.moment(task.ended_at), "reason": task.error}
     return envelope(exchange_of(request), data, "Task cancelled successfully", headers={"etag": task.etag})
+
+
+def _with_links(work: dict[str, Any]) -> dict[str, Any]:
+    files = [
+        {**file, "url": artifacts.link(file["artifact"])} if "artifact" in file else file for file in work["files"]
+    ]
+    return shapes.costed({**work, "files": files})
 
 
 def _wanted(if_match: str | None) -> str | None:

@@ -19,6 +19,10 @@ def dollars(nano: int) -> float:
     return round(nano / NANO, 6)
 
 
+def costed(told: dict[str, Any]) -> dict[str, Any]:
+    return {**told, "cost": dollars(told["cost"])}
+
+
 def created(task: Task) -> dict[str, Any]:
     return {
         "id": task.id,

@@ -68,7 +68,7 @@ def paid_once(task: dict[str, Any]) -> bool:
     """The ledger settles by the request log's stream."""
     cost = round(task["metadata"]["cost"] * NANO)
     assert cost > 0
-    return eventually(lambda: spent(task["id"]) == cost)
+    return bool(eventually(lambda: spent(task["id"]) == cost))
 
 
 def test_a_task_whose_model_fails_twice_is_completed(vendor: Upstream, caller: MakeCaller) -> None:

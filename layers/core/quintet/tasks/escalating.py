@@ -1,5 +1,6 @@
 """Escalations: asked for by people or by the rules, decided by somebody else, and then the task runs again."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +30,7 @@ from quintet.tasks.terms import role_terms, terms
 
 _ATTEMPTS = 8
 _SYSTEM = "system"
+log = logging.getLogger("quintet.tasks")
 _EVENTS = {
     Stage.PENDING: "escalation.requested",
     Stage.APPROVED: "escalation.approved",
@@ -117,7 +119,7 @@ class Escalations:
                 "ask again tomorrow, or have max_daily_escalations raised",
                 code="ESCALATION_REJECTED",
             ) from None
-        await self.pay(escalation)
+        await self._pay_now(escalation)
         return escalation
 
     async def decide(
@@ -128,7 +130,7 @@ class Escalations:
             now = self.clock.now()
             after = before.decided(approved, actor.id, now, reason, comments)
             if await self._change(before, after, actor.id, now):
-                await self.pay(after)
+                await self._pay_now(after)
                 return after
         raise Failure(Kind.CONFLICT, "Others are deciding on this escalation: look at it again")
 
@@ -191,6 +193,13 @@ class Escalations:
             if not told and escalation.status is Stage.APPROVED:  # whoever waited is gone
                 await offload(self.engine.escalate, escalation.id, escalation.run + 1)
         await offload(debts.paid, escalation.id, self.clock.now())
+
+    async def _pay_now(self, escalation: Escalation) -> None:
+        """What is decided is decided: what is still owed is paid by the schedule."""
+        try:
+            await self.pay(escalation)
+        except Exception:
+            log.exception("an escalation's debt is left to the schedule", extra={"escalation": escalation.id})
 
     # The steps of its state machine
 

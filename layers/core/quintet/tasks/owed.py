@@ -4,6 +4,7 @@ The debt is a row written together with the change, and gone when it is paid. Wh
 should it end in between, the workflow function's schedule pays. Paying twice changes nothing.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from quintet.tasks.model import Status, Task
 from quintet.tasks.store import debts, tasks
 
 _ACTOR = "system"
+log = logging.getLogger("quintet.tasks")
 
 
 class Engine(Protocol):
@@ -52,6 +54,13 @@ class Debts:
             for waiting in await offload(tasks.waiting_for, task.id):
                 await self.advance(waiting)
         await offload(debts.paid, task.id, task.updated_at)
+
+    async def pay_now(self, task: Task) -> None:
+        """For whoever answers a caller: what is done is done, and what is still owed is paid by the schedule."""
+        try:
+            await (self.advance(task.id) if not task.run and not task.ended else self.pay(task))
+        except Exception:
+            log.exception("a task's debt is left to the schedule", extra={"task": task.id})
 
     async def advance(self, task_id: str) -> None:
         """Begins a submitted task whose dependencies are all completed; fails it when one of them never will be."""

@@ -100,7 +100,8 @@ class Tasks:
             if kept is None:
                 raise
             return kept
-        await self._handed_over(task)
+        if task.submission is not None:
+            await self.debts.pay_now(task)
         return task
 
     async def update(self, task_id: str, values: Mapping[str, Any], actor: Actor, etag: str | None = None) -> Task:
@@ -109,10 +110,8 @@ class Tasks:
             await check(task_id, values["dependencies"], tasks.heads)
             await offload(tasks.expect, task_id, values["dependencies"])
         before, after = await self._change(task_id, lambda task, now: _updated(task, values, now), actor, etag)
-        if after.ended and not before.ended:
-            await self.debts.pay(after)
-        elif "dependencies" in values:
-            await self.debts.advance(task_id)
+        if after.ended is not before.ended or "dependencies" in values:
+            await self.debts.pay_now(after)
         return after
 
     async def cancel(self, task_id: str, reason: str | None, actor: Actor, etag: str | None = None) -> Task:
@@ -125,7 +124,7 @@ class Tasks:
 
         before, after = await self._change(task_id, cancelled, actor, etag)
         if not before.ended:
-            await self.debts.pay(after)
+            await self.debts.pay_now(after)
         return after
 
     async def submit(self, task_id: str, handover: Handover, actor: Actor) -> Task:
@@ -141,16 +140,8 @@ class Tasks:
             return _told_more(task, handover, now)
 
         _, after = await self._change(task_id, handed_over, actor)
-        await self._handed_over(after)
+        await self.debts.pay_now(after)
         return after
-
-    async def _handed_over(self, task: Task) -> None:
-        if task.submission is None:
-            return
-        if task.run:
-            await self.debts.pay(task)
-        else:
-            await self.debts.advance(task.id)
 
     async def _change(
         self, task_id: str, make: Callable[[Task, datetime], Task], actor: Actor, etag: str | None = None
