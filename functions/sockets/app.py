@@ -7,9 +7,9 @@ from typing import Any
 from quintet.sockets.dispatch import Dispatcher
 from quintet.telemetry.requests import record
 from sockets.protocols import PROTOCOLS
-from sockets.services import connections, door
+from sockets.services import connections, door, poster
 
-dispatch = Dispatcher(PROTOCOLS, connections, door, record)
+dispatch = Dispatcher(PROTOCOLS, connections, door, record, poster=poster)
 
 
 @consume

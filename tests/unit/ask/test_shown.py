@@ -75,10 +75,10 @@ def test_vendors_list_their_enabled_models() -> None:
 
 def test_an_integration_is_as_well_as_its_last_call() -> None:
     heard = [Heard("/slack/events", well=THEN), Heard("/slack/events", ill=NOW), Heard("/vapi/webhook", well=THEN)]
-    slack, vapi, elevenlabs = integrations(["slack", "vapi"], heard, NOW)
+    slack, vapi, elevenlabs = integrations(["slack", "vapi"], heard)
     assert (slack.status, slack.last_sync) == ("degraded", NOW)
     assert (vapi.status, vapi.last_sync) == ("healthy", THEN)
-    assert (elevenlabs.status, elevenlabs.detail) == ("offline", "not configured")
+    assert (elevenlabs.status, elevenlabs.detail, elevenlabs.told()["last_sync"]) == ("offline", "not configured", None)
 
 
 def test_health_is_shared_among_those_that_may_be_chosen() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from quintet.errors import Failure, Kind
-from quintet.sockets.dispatch import Dispatcher
+from quintet.sockets.dispatch import Dispatcher, Make
 from quintet.sockets.model import Accepted, Connection, Gone, Handshake
 from tests.loops import on_a_loop
 from tests.sockets import IP, connecting, leaving, saying
@@ -61,7 +61,8 @@ def parrot() -> Parrot:
 
 
 def dispatching(house: House, parrot: Parrot) -> Dispatcher:
-    return Dispatcher({"toron": parrot, "kyros": Open}, house.connections, house.door, house.record)
+    protocols: dict[str, Make] = {"toron": parrot, "kyros": Open}
+    return Dispatcher(protocols, house.connections, house.door, house.record, poster=house.poster)
 
 
 def keyed(house: House) -> dict[str, str]:
@@ -140,11 +141,11 @@ async def test_upgrades_are_counted_like_requests(house: House, parrot: Parrot, 
 
 
 @on_a_loop
-async def test_a_message_of_a_connection_that_nobody_knows_is_dropped(house: House, parrot: Parrot) -> None:
+async def test_a_connection_that_nobody_knows_is_closed_when_it_speaks(house: House, parrot: Parrot) -> None:
     dispatch = dispatching(house, parrot)
-    for event in (saying("x"), leaving()):
+    for event in (saying("x", "c1="), leaving("c2=")):
         assert await dispatch(event) == {"statusCode": 410}
-    assert parrot.made == 0
+    assert (parrot.made, house.poster.closed) == (0, ["c1="])
 
 
 @on_a_loop

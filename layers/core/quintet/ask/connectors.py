@@ -3,12 +3,12 @@
 A vendor's status is the breaker's word: `healthy`; `degraded` after errors in a row, or while it asked to be left
 alone; `offline` while it is down, switched off or without a key. An integration is `offline` until it is set up, and
 `degraded` while the last that we know of it is an error. `last_sync` is when we last exchanged something with it;
-before that ever happened, when it was last set up, or this moment for what is part of ourselves.
+before that ever happened, when it was last set up; null where neither is known. What is part of ourselves is in step.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -55,7 +55,7 @@ class Connector:
     name: str
     type: str
     status: Status
-    last_sync: datetime
+    last_sync: datetime | None
     detail: str | None = None  # why it is not healthy
 
     def told(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Connector:
             "name": self.name,
             "type": self.type,
             "status": self.status.value,
-            "last_sync": iso(self.last_sync),
+            "last_sync": iso(self.last_sync) if self.last_sync else None,
         }
         return shape | ({"detail": self.detail} if self.detail else {})
 
@@ -86,10 +86,10 @@ def with_models(view: View, calls: Mapping[str, datetime], now: datetime) -> lis
     ]
 
 
-def integrations(set_up: Iterable[str], heard: Iterable[Heard], now: datetime) -> list[Connector]:
-    """`set_up` are the names of those that have what they need. What never was is as of now."""
+def integrations(set_up: Iterable[str], heard: Iterable[Heard]) -> list[Connector]:
+    """`set_up` are the names of those that have what they need."""
     known, told = frozenset(set_up), list(heard)
-    return [_integration(each, each.name in known, told, now) for each in INTEGRATIONS]
+    return [_integration(each, each.name in known, told) for each in INTEGRATIONS]
 
 
 def share_healthy(view: View) -> float:
@@ -117,15 +117,15 @@ def _vendor(view: View, provider: Provider, called: datetime | None, now: dateti
     elif health.limited and health.cooling(now):
         status, detail = Status.DEGRADED, "asked to be left alone"
     set_up = datetime.fromisoformat(provider.updated_at) if provider.updated_at else None
-    synced = now if provider.id == BUILTIN else called or set_up or now
-    return Connector(provider.id, provider.kind, status, synced.astimezone(UTC), detail)
+    synced = now if provider.id == BUILTIN else called or set_up
+    return Connector(provider.id, provider.kind, status, synced, detail)
 
 
-def _integration(integration: Integration, set_up: bool, heard: list[Heard], now: datetime) -> Connector:
+def _integration(integration: Integration, set_up: bool, heard: list[Heard]) -> Connector:
     own = [each for each in heard if each.route.startswith(integration.routes)]
     well = max((each.well for each in own if each.well), default=None)
     ill = max((each.ill for each in own if each.ill), default=None)
-    last = max((moment for moment in (well, ill) if moment), default=now)
+    last = max((moment for moment in (well, ill) if moment), default=None)
     if not set_up:
         return Connector(integration.name, integration.type, Status.OFFLINE, last, "not configured")
     if ill and (well is None or ill > well):

@@ -38,7 +38,7 @@ class Shown:
         from quintet.ask import reading
 
         view = await self.views()
-        own = integrations(await offload(_set_up), await reading.heard(), now)
+        own = integrations(await offload(_set_up), await reading.heard())
         return [each.told() for each in (*vendors(view, await reading.calls(), now), *own)]
 
     async def telemetry(self, now: datetime) -> dict[str, Any]:

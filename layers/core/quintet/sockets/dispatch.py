@@ -11,7 +11,7 @@ from quintet.http.dialects import CYBORGMIND, KYROS, TORON, TRON, Dialect
 from quintet.http.exchange import Exchange, Recorder
 from quintet.identity.door import Door
 from quintet.identity.model import Principal
-from quintet.sockets.model import Accepted, Connection, Connections, Gone, Handshake, SocketProtocol, bearer_of
+from quintet.sockets.model import Accepted, Connection, Connections, Gone, Handshake, Poster, SocketProtocol, bearer_of
 from quintet.store.clock import Clock, SystemClock, from_millis
 from quintet.store.ids import new_id
 
@@ -31,7 +31,10 @@ log = logging.getLogger("quintet.sockets")
 
 
 class Dispatcher:
-    """`protocols` are made at their first use: a message loads only what its own protocol needs."""
+    """`protocols` are made at their first use: a message loads only what its own protocol needs.
+
+    `poster` hangs up on clients that speak on a connection which nobody knows any more.
+    """
 
     def __init__(
         self,
@@ -40,20 +43,24 @@ class Dispatcher:
         door: Door,
         recorder: Recorder,
         clock: Clock | None = None,
+        poster: Poster | None = None,
     ) -> None:
         self._protocols = {name: cache(make) for name, make in protocols.items()}
         self._connections = connections
         self._door = door
         self._recorder = recorder
         self._clock = clock or SystemClock()
+        self._poster = poster
 
     async def __call__(self, event: Event) -> dict[str, Any]:
         kind = event["requestContext"]["eventType"]
         if kind == "CONNECT":
             return await self._connect(event)
         connection = await self._connections.find(event["requestContext"]["connectionId"])
-        if connection is None:
-            return {"statusCode": 410}  # closed by us already, or its time to live has ended
+        if connection is None:  # closed by us already, or its time to live has ended
+            if kind == "MESSAGE" and self._poster is not None:
+                await self._poster.close(event["requestContext"]["connectionId"])
+            return {"statusCode": 410}
         if kind == "MESSAGE":
             await self._message(connection, event)
         else:
