@@ -40,7 +40,12 @@ async def complete(request: Request, caller: Speaker) -> Response:
         return await straight(exchange, caller, asked)
     persona = persona or cast().first
     name = await caller_id(exchange, asked, caller, persona)
-    return await answered(exchange, caller, asked, Line(persona, name, scope_of(caller), **_channel(exchange, asked)))
+    return await answered(
+        exchange,
+        caller,
+        asked,
+        Line(persona, name, scope_of(caller), permissions=caller.permissions, **_channel(exchange, asked)),
+    )
 
 
 async def straight(exchange: Exchange, caller: Speaker, asked: ChatRequest) -> Response:

@@ -33,7 +33,7 @@ async def complete(request: Request, caller: Speaker) -> Response:
     asked = chat_request(await json_body(request))
     persona = cast().find(asked.model) or cast().first
     name = await caller_id(exchange, asked, caller, persona)
-    line = Line(persona, name, scope_of(caller), "voice", "Hold a conversation")
+    line = Line(persona, name, scope_of(caller), "voice", "Hold a conversation", caller.permissions)
     if not asked.stream:
         return await answered(exchange, caller, asked, line)
     exchange.facts["persona"] = persona.id

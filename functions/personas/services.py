@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from personas.desk import Desk
 from quintet.gateway.live import gateway
 from quintet.personas.cast import cast
 from quintet.personas.direct import Direct
@@ -25,7 +26,7 @@ def inbox() -> Queue:
 
 @cache
 def toolbox() -> Toolbox:
-    return Toolbox([*own_tools(notebook, clock), *team_tools(cast(), gateway(), processes, clock)])
+    return Toolbox([*own_tools(notebook, clock), *team_tools(cast(), gateway(), processes, clock, Desk())])
 
 
 @cache

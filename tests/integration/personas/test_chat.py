@@ -1,6 +1,7 @@
 """tron.md's chat and control panel, as API Gateway asks for them."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -207,6 +208,18 @@ def test_the_deployed_function_answers_in_its_own_role(stack: Stack) -> None:
     for path in ("/api/status", "/api/processes", "/api/sessions", "/api/feed", "/models"):
         answer = stack.invoke("PersonasFunction", _event("GET", path, None, key))
         assert answer["statusCode"] == 200, answer
+
+
+def test_a_persona_puts_a_task_onto_the_platform_for_whoever_may(stack: Stack) -> None:
+    key = {"X-API-Key": stack.system.seed()["RYUZEN_KEY"]}
+    said = 'create_task {"title": "Mend the door", "description": "It squeaks."}'
+    body = {"model": "tony", "messages": [{"role": "user", "content": said}]}
+    answer = stack.invoke("PersonasFunction", _event("POST", "/chat/completions", body, key))
+    assert answer["statusCode"] == 200, answer
+    found = re.search(r"task_[0-9a-z]{26}", answer["body"])
+    assert found, answer["body"]
+    task = stack.request("GET", f"/v1/tasks/{found[0]}", headers=key).json()["data"]
+    assert (task["title"], task["status"]) == ("Mend the door", "pending")
 
 
 def _event(method: str, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any]:

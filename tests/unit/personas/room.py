@@ -8,7 +8,7 @@ from typing import Any
 from quintet.gateway.model import Choice, Payer, ToolCall
 from quintet.personas.cast import cast
 from quintet.personas.chat.request import ChatRequest, chat_request
-from quintet.personas.doing import Line
+from quintet.personas.doing import Doing, Line
 from quintet.personas.floor import Floor
 from quintet.personas.model import Process, Session
 from quintet.personas.talk import Outcome, Talk, Turn
@@ -32,6 +32,15 @@ class OwnClock:
         self.time += timedelta(**much)
 
 
+class FakeDesk:
+    def __init__(self) -> None:
+        self.created: list[tuple[str, str]] = []
+
+    async def create(self, title: str, description: str, _doing: Doing) -> str:
+        self.created.append((title, description))
+        return f"task_{len(self.created)}"
+
+
 @dataclass
 class Room:
     gateway: FakeGateway = field(default_factory=FakeGateway)
@@ -44,7 +53,9 @@ class Room:
 
     def __post_init__(self) -> None:
         self.conversations = FakeConversations(self.processes)
-        tools = [*own_tools(self.notebook, self.clock), *team_tools(cast(), self.gateway, self.processes, self.clock)]
+        self.tasks = FakeDesk()
+        team = team_tools(cast(), self.gateway, self.processes, self.clock, self.tasks)
+        tools = [*own_tools(self.notebook, self.clock), *team]
         self.talk = Talk(
             self.gateway,
             self.conversations,

@@ -15,13 +15,17 @@ _LEAST_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Who talks with whom, over what. `scope` says to whom the caller's name belongs."""
+    """Who talks with whom, over what. `scope` says to whom the caller's name belongs.
+
+    `permissions` are the caller's: a persona does nothing for somebody who may not do it.
+    """
 
     persona: Persona
     caller_id: str
     scope: str = ""
     channel: str = "chat"
     task: str = ""
+    permissions: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from quintet.personas.doing import Doing
+from quintet.personas.doing import Doing, Line
 from quintet.personas.model import Metrics, Note, Persona, Post, Process, Session, Status
 from quintet.store.pages import Page
 
@@ -112,7 +112,7 @@ class Inbox(Protocol):
 class Toolbox(Protocol):
     """What a persona can do by itself."""
 
-    def offered(self, persona: Persona, /) -> Sequence[Mapping[str, Any]]:
+    def offered(self, line: Line, /) -> Sequence[Mapping[str, Any]]:
         """In OpenAI's shape."""
         ...
 

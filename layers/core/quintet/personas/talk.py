@@ -170,7 +170,7 @@ class _Speaking:
         if self._request.several or ask.response_format is not None or ask.tool_choice not in (None, "auto"):
             return ()
         taken = {name_of(tool) for tool in ask.tools}
-        return tuple(each for each in self._talk.toolbox.offered(self._line.persona) if name_of(each) not in taken)
+        return tuple(each for each in self._talk.toolbox.offered(self._line) if name_of(each) not in taken)
 
     async def _ask(self, session: Session, doing: Doing, now: datetime, emit: Emit[Delta], *, last: bool) -> Round:
         persona, request = self._line.persona, self._request

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quintet.errors import Failure
-from quintet.personas.doing import Doing
-from quintet.personas.model import Persona
+from quintet.personas.doing import Doing, Line
 
 _LONGEST = 6_000  # characters of a result that a model is told
 _SECONDS = 30.0
@@ -25,13 +24,20 @@ class Misused(ValueError):  # noqa: N818 - what the model did
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`parameters` are those of a JSON schema's object; all but `optional` ones are needed."""
+    """`parameters` are those of a JSON schema's object; all but `optional` ones are needed.
+
+    `permission` is one that the caller must have.
+    """
 
     name: str
     description: str
     use: Use
     parameters: Mapping[str, Mapping[str, Any]]
     optional: frozenset[str] = frozenset()
+    permission: str = ""
+
+    def open_to(self, line: Line) -> bool:
+        return not self.permission or self.permission in line.permissions
 
     def offered(self) -> dict[str, Any]:
         required = [name for name in self.parameters if name not in self.optional]
@@ -50,14 +56,13 @@ class Tool:
 class Toolbox:
     def __init__(self, tools: Sequence[Tool]) -> None:
         self._tools = {tool.name: tool for tool in tools}
-        self._offered = tuple(tool.offered() for tool in tools)
 
-    def offered(self, _persona: Persona) -> Sequence[Mapping[str, Any]]:
-        return self._offered
+    def offered(self, line: Line) -> Sequence[Mapping[str, Any]]:
+        return [tool.offered() for tool in self._tools.values() if tool.open_to(line)]
 
     async def use(self, name: str, arguments: str, doing: Doing) -> str:
         tool = self._tools.get(name)
-        if tool is None:
+        if tool is None or not tool.open_to(doing.line):
             return f"There is no tool {name}."
         try:
             given = _read(arguments, tool)

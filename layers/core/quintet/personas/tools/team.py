@@ -34,7 +34,8 @@ def team_tools(
     ]
     if tasks is not None:
         fields = {"title": {"type": "string"}, "description": {"type": "string"}}
-        tools.append(Tool("create_task", "Hand a piece of work to the task platform", team.create, fields))
+        told = "Put a piece of work onto the task platform, for somebody to pick up"
+        tools.append(Tool("create_task", told, team.create, fields, permission="create_task"))
     return tools
 
 
