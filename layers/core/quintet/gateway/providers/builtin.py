@@ -14,7 +14,8 @@ from typing import Any
 from quintet.gateway.model import Ask, Choice, Delta, ToolCall, Usage
 from quintet.gateway.providers.contents import (
     INSTRUCTING,
-    function_tools,
+    offered,
+    parameters_of,
     parts,
     refuse_what_only_openai_does,
     schema_of,
@@ -141,26 +142,18 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 def _tool_to_call(ask: Ask) -> Mapping[str, Any] | None:
     """The one that the choice demands, or that the user's own words name; never twice in a row for the same words."""
-    functions, choice = function_tools(ask), ask.tool_choice
-    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
-        allowed = choice.get("allowed_tools") or {}
-        names = {(each.get("function") or {}).get("name") for each in allowed.get("tools") or ()}
-        functions = [each for each in functions if each.get("name") in names]
-        choice = allowed.get("mode")
-    if not functions or choice == "none":
-        return None
-    if isinstance(choice, Mapping):
-        wanted = (choice.get("function") or {}).get("name")
-        return next((each for each in functions if each.get("name") == wanted), None)
-    if choice == "required":
+    functions, must_call = offered(ask)
+    if must_call == "*":
         return _named(functions, _last_from_user(ask)) or functions[0]
-    return _named(functions, _last_from_user(ask)) if ask.messages[-1].get("role") == "user" else None
+    if must_call is not None:
+        return next((each for each in functions if each["name"] == must_call), None)
+    return _named(functions, _last_from_user(ask)) if ask.messages and ask.messages[-1].get("role") == "user" else None
 
 
 def _named(functions: list[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
     words = " " + re.sub(r"[\W_]+", " ", text).lower() + " "
     for function in functions:
-        name = re.sub(r"[\W_]+", " ", str(function.get("name"))).lower().strip()
+        name = re.sub(r"[\W_]+", " ", function["name"]).lower().strip()
         if name and f" {name} " in words:
             return function
     return None
@@ -170,8 +163,8 @@ def _call(ask: Ask, function: Mapping[str, Any]) -> ToolCall:
     """With the arguments that the user wrote out as JSON, else with such as fit."""
     text = _last_from_user(ask)
     written = next(_objects(text), None)
-    arguments = written if written is not None else sample(function.get("parameters") or {"type": "object"}, "text")
-    name = str(function.get("name"))
+    arguments = written if written is not None else sample(parameters_of(function), "text")
+    name = function["name"]
     told = json.dumps([name, arguments, len(ask.messages)], ensure_ascii=False)
     return ToolCall(
         "call_" + hashlib.sha256(told.encode(errors="replace")).hexdigest()[:24],
@@ -182,7 +175,7 @@ def _call(ask: Ask, function: Mapping[str, Any]) -> ToolCall:
 
 def _usage(ask: Ask, choices: tuple[Choice, ...]) -> Usage:
     spoken = sum(_PER_MESSAGE + _spent_on(message) for message in ask.messages)
-    offered = tokens(json.dumps(list(ask.tools))) if ask.tools else 0
+    offered = tokens(json.dumps(list(ask.tools), default=str)) if ask.tools else 0
     answered = sum(
         tokens(choice.content or "") + sum(tokens(call.name + call.arguments) for call in choice.tool_calls)
         for choice in choices
@@ -193,4 +186,4 @@ def _usage(ask: Ask, choices: tuple[Choice, ...]) -> Usage:
 def _spent_on(message: Mapping[str, Any]) -> int:
     images = sum(1 for part in parts(message) if part.get("type") == "image_url")
     calls = message.get("tool_calls")
-    return tokens(text_of(message)) + _PER_IMAGE * images + (tokens(json.dumps(calls)) if calls else 0)
+    return tokens(text_of(message)) + _PER_IMAGE * images + (tokens(json.dumps(calls, default=str)) if calls else 0)

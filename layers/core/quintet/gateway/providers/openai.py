@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from quintet.gateway.model import Ask, Choice, Delta, Message, ToolCall, Usage
 from quintet.gateway.providers.calling import Asked, ask_for_stream, ask_once, broken_off, malformed, parsed
-from quintet.gateway.providers.contents import function_tools, unsupported
+from quintet.gateway.providers.contents import function_tools, sequence, unsupported
 from quintet.gateway.providers.model import Answer, Fault, ProviderFault, Target
 from quintet.gateway.providers.refusals import Refusal, VendorFault, fault_of
 from quintet.gateway.providers.untaken import Untaken
@@ -107,7 +107,7 @@ def _body(ask: Ask, target: Target) -> dict[str, Any]:
     for name in _REFUSED:
         if ask.extra.get(name):
             raise unsupported(name, f"{name} is not offered here")
-    if any(each != "text" for each in ask.extra.get("modalities") or ()):
+    if any(each != "text" for each in sequence(ask.extra.get("modalities"))):
         raise unsupported("modalities", "answers are text alone")
     function_tools(ask)  # refuses tools of another kind
     body: dict[str, Any] = {"model": target.name, "messages": [_message(each) for each in ask.messages]}
@@ -261,7 +261,7 @@ async def _streamed(asked: Asked, answers: int) -> AsyncGenerator[Delta | Usage]
             if chunk.get("error"):
                 raise fault_of(Refusal.read(chunk), vendor=_VENDOR, charged=True)
             usage = usage_of(chunk.get("usage")) or usage
-            for choice in chunk.get("choices") or ():
+            for choice in choices_of(chunk):
                 asked.started = asked.started or _thinks(choice)
                 for delta in _deltas(choice, tools):
                     asked.started = True
@@ -286,6 +286,10 @@ async def _streamed(asked: Asked, answers: int) -> AsyncGenerator[Delta | Usage]
     if usage is not None:
         yield usage
     await asked.farewell()
+
+
+def choices_of(chunk: Mapping[str, Any]) -> list[Any]:
+    return sequence(chunk.get("choices"))
 
 
 class _Tools:
@@ -327,7 +331,7 @@ def _deltas(told: Any, tools: _Tools) -> Iterator[Delta]:
     refusal = refusal if isinstance(refusal, str) else ""
     if text or refusal or logprobs:
         yield Delta(text=text, refusal=refusal, choice=choice, logprobs=logprobs)
-    for call in delta.get("tool_calls") or ():
+    for call in sequence(delta.get("tool_calls")):
         if isinstance(call, Mapping):
             yield _tool_delta(choice, call, tools)
     reason = _finish(told.get("finish_reason"))

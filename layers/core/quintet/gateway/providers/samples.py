@@ -1,5 +1,6 @@
 """The smallest sensible instance of a JSON schema: what the offline model answers and calls tools with."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -80,16 +81,17 @@ class _Sampler:
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         properties = schema.get("properties")
         properties = properties if isinstance(properties, Mapping) else {}
-        required = [name for name in schema.get("required") or () if isinstance(name, str)]
+        required = schema.get("required")
+        required = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
         wanted = required if required or depth >= _DEEP else list(properties)
         filled = {name: self.value(properties.get(name, {"type": "string"}), depth + 1) for name in wanted}
         others = schema.get("additionalProperties")
-        for index in range(len(filled), min(int(schema.get("minProperties") or 0), 100)):
+        for index in range(len(filled), min(_count(schema, "minProperties", 0), 100)):
             filled[f"key{index + 1}"] = self.value(others, depth + 1) if isinstance(others, Mapping) else self._text
         return filled
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
-        fewest, most = int(schema.get("minItems") or 0), int(schema.get("maxItems", 1_000))
+        fewest, most = _count(schema, "minItems", 0), _count(schema, "maxItems", 1_000)
         first = schema.get("prefixItems")
         if isinstance(first, list):
             return [self.value(each, depth + 1) for each in first]
@@ -105,7 +107,7 @@ class _Sampler:
         pattern = schema.get("pattern")
         if isinstance(pattern, str):
             text = _matching(pattern) or text
-        fewest, most = min(int(schema.get("minLength") or 0), _LONGEST), int(schema.get("maxLength", _LONGEST))
+        fewest, most = min(_count(schema, "minLength", 0), _LONGEST), _count(schema, "maxLength", _LONGEST)
         return text.ljust(fewest, "x")[:most]
 
 
@@ -122,24 +124,35 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return "number" if schema.keys() & {"minimum", "maximum"} else "string"
 
 
+def _count(schema: Mapping[str, Any], key: str, usual: int) -> int:
+    value = schema.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else usual
+
+
+def _bound(schema: Mapping[str, Any], key: str) -> float | None:
+    value = schema.get(key)
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if usable else None
+
+
 def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
     """1 where that is allowed, else the nearest bound; on a scale from 0 its top: a score, a confidence."""
-    step = schema.get("multipleOf") or (1 if whole else 0)
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    step = _bound(schema, "multipleOf") or (1 if whole else 0)
+    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
+    above, below = _bound(schema, "exclusiveMinimum"), _bound(schema, "exclusiveMaximum")
     gap = step or 0.5
-    value: float = high if low == 0 and isinstance(high, int | float) and high > 0 else step or 1
-    if isinstance(above, int | float) and value <= above:
+    value: float = high if low == 0 and high is not None and high > 0 else step or 1
+    if above is not None and value <= above:
         value = above + gap
-    if isinstance(low, int | float) and value < low:
+    if low is not None and value < low:
         value = low
-    if isinstance(below, int | float) and value >= below:
-        value = below - gap if not isinstance(above, int | float) or below - gap > above else (above + below) / 2
-    if isinstance(high, int | float) and value > high:
+    if below is not None and value >= below:
+        value = below - gap if above is None or below - gap > above else (above + below) / 2
+    if high is not None and value > high:
         value = high
     if step and value % step:
         value -= value % step
-        value += step if isinstance(low, int | float) and value < low else 0
+        value += step if low is not None and value < low else 0
     return int(value) if whole or value == int(value) else value
 
 
@@ -166,7 +179,8 @@ def _distinct(values: list[Any], items: Any) -> list[Any]:
 
 def _preferred(alternatives: Any, depth: int) -> Mapping[str, Any]:
     """Not null while there is another; where it is deep, the one that goes no deeper."""
-    offered = [each for each in alternatives if isinstance(each, Mapping)] or [{}]
+    given = alternatives if isinstance(alternatives, list) else []
+    offered = [each for each in given if isinstance(each, Mapping)] or [{}]
     real = [each for each in offered if each.get("type") != "null"] or offered
     if depth >= _DEEP:
         return next((each for each in offered if each.get("type") == "null"), real[-1])
@@ -179,8 +193,8 @@ def _without(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**one, **other}
-    if "properties" in one and "properties" in other:
+    if isinstance(one.get("properties"), Mapping) and isinstance(other.get("properties"), Mapping):
         merged["properties"] = {**one["properties"], **other["properties"]}
-    if "required" in one and "required" in other:
+    if isinstance(one.get("required"), list) and isinstance(other.get("required"), list):
         merged["required"] = [*one["required"], *(name for name in other["required"] if name not in one["required"])]
     return merged

@@ -11,9 +11,12 @@ from quintet.gateway.model import Ask, Message
 from quintet.gateway.providers.contents import (
     INSTRUCTING,
     arguments_of,
-    function_tools,
+    mapping,
+    offered,
+    parameters_of,
     parts,
     schema_of,
+    sequence,
     text_of,
     unsupported,
     wants_json,
@@ -88,7 +91,8 @@ def conversation(ask: Ask, *, schema_by_tool: bool = True) -> Conversation:
     system = [text for each in ask.messages if each.get("role") in INSTRUCTING if (text := text_of(each))]
     if wants_json(ask):
         system.append(_JSON_PLEASE)
-    tools, must_call = _offered(ask)
+    functions, must_call = offered(ask)
+    tools = [Tool(each["name"], str(each.get("description") or ""), parameters_of(each)) for each in functions]
     answer_tool = None
     schema = schema_of(ask) if schema_by_tool else None
     if schema is not None:
@@ -101,34 +105,10 @@ def conversation(ask: Ask, *, schema_by_tool: bool = True) -> Conversation:
     return Conversation("\n\n".join(system), turns, tools, must_call, answer_tool)
 
 
-def _offered(ask: Ask) -> tuple[list[Tool], str | None]:
-    choice = ask.tool_choice
-    functions = function_tools(ask)
-    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
-        allowed = choice.get("allowed_tools") or {}
-        names = {(each.get("function") or {}).get("name") for each in allowed.get("tools") or ()}
-        functions = [each for each in functions if each.get("name") in names]
-        choice = allowed.get("mode")
-    if choice == "none" or not functions:
-        return [], None
-    tools = [
-        Tool(
-            str(each.get("name")),
-            str(each.get("description") or ""),
-            each.get("parameters") or {"type": "object", "properties": {}},
-        )
-        for each in functions
-    ]
-    if isinstance(choice, Mapping):
-        return tools, str((choice.get("function") or {}).get("name"))
-    return tools, "*" if choice == "required" else None
-
-
 def _answer_tool(name: str, schema: Mapping[str, Any], ask: Ask) -> Tool:
     if schema.get("type", "object") != "object":
         raise unsupported("response_format", "this vendor's answers can only fit a schema of type object")
-    described = ask.response_format.get("json_schema") if ask.response_format else None
-    about = described.get("description") if isinstance(described, Mapping) else None
+    about = mapping(mapping(ask.response_format).get("json_schema")).get("description")
     return Tool(name, str(about or "Gives the answer. Its input is the answer itself."), schema)
 
 
@@ -169,8 +149,8 @@ def _pieces(message: Message) -> Iterator[Piece]:
         piece = _piece(part)
         if piece is not None:
             yield piece
-    for call in message.get("tool_calls") or ():
-        name = str((call.get("function") or {}).get("name") or "tool")
+    for call in map(mapping, sequence(message.get("tool_calls"))):
+        name = str(mapping(call.get("function")).get("name") or "tool")
         yield Call(_id(call.get("id")), name, arguments_of(call))
 
 
@@ -183,7 +163,7 @@ def _piece(part: Mapping[str, Any]) -> Piece | None:
         image = part.get("image_url")
         return _media(str((image.get("url") if isinstance(image, Mapping) else image) or ""), "image")
     if kind == "file":
-        file = part.get("file") or {}
+        file = mapping(part.get("file"))
         if file.get("file_data"):
             return _media(str(file["file_data"]), "file", str(file.get("filename") or "document"))
     raise unsupported("messages", f"content of type {str(kind)[:40]} is not supported by this model's vendor")
