@@ -12,7 +12,7 @@ from quintet.gateway.ledger.definitions import Definitions
 from quintet.gateway.ledger.keeper import Keeper
 from quintet.gateway.ledger.leases import Leases
 from quintet.gateway.ledger.model import ON_ACCOUNTS, SHARED, Budget, Place, Scope
-from quintet.gateway.ledger.purse import MOST_OPEN, Change, Entry, Pot, Purse
+from quintet.gateway.ledger.purse import MOST_OPEN, Change, Entry, Pot, Purse, applied
 from quintet.gateway.ledger.settling import Settling
 from quintet.gateway.ledger.store.budgets import Known
 from quintet.gateway.ledger.store.purses import Unmet as Changed
@@ -49,9 +49,8 @@ class FakePurses:
 
     async def write(
         self, place: Place, change: Change, now: datetime, *, caller: bool = False, rev: int | None = None
-    ) -> Purse:
-        purse: Purse = await self._attempt("write", place, lambda: self._write(place, change, rev, caller))
-        return purse
+    ) -> None:
+        await self._attempt("write", place, lambda: self._write(place, change, rev, caller))
 
     async def read(self, places: Sequence[Place]) -> dict[Place, Purse]:
         self.reads += 1
@@ -82,27 +81,14 @@ class FakePurses:
             raise self._changed(place)
         self.purses.setdefault(place, Purse())
 
-    def _write(self, place: Place, change: Change, rev: int | None, caller: bool) -> Purse:
+    def _write(self, place: Place, change: Change, rev: int | None, caller: bool) -> None:
         there = self.purses.get(place)
         if place.table != "accounts" and there is None:
             raise self._changed(place)
         before = there or Purse()
         if not self._holds(before, change) or (caller and not self._stands(place, rev)):
             raise self._changed(place)
-        entries = dict(before.open or {})
-        entries |= change.added
-        entries |= {name: after for name, (_, after) in change.replaced.items()}
-        for name in change.closed:
-            del entries[name]
-        pots = dict(before.pots)
-        for code, move in change.moves.items():
-            pot = pots[code]
-            if move.before != move.window:
-                pot = replace(pot, window=move.window, spent=0, free=pot.cap)
-            pots[code] = replace(pot, spent=pot.spent + move.spent, free=pot.free + move.free)
-        opened = before.open is not None or change.opens
-        self.purses[place] = Purse(before.stamp, pots, entries if opened else None)
-        return self.purses[place]
+        self.purses[place] = applied(before, change)
 
     def _holds(self, purse: Purse, change: Change) -> bool:
         entries = purse.open or {}

@@ -12,15 +12,16 @@ by a record that says so.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Protocol
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.ledger.definitions import Definitions
 from quintet.gateway.ledger.leases import Leases, NotEnough
 from quintet.gateway.ledger.model import Budget, Place, Reservation, Scope, Window, home_of
-from quintet.gateway.ledger.purse import UNSEEN, Change, Crowded, Pot, Purse, Short, Want, plan
+from quintet.gateway.ledger.purse import MOST_AT_ONCE, UNSEEN, Change, Crowded, Pot, Purse, Short, Want, applied, plan
 from quintet.gateway.ledger.refusing import crowded, exhausted, turned_out
 from quintet.gateway.ledger.store.purses import Unmet
 from quintet.gateway.model import Payer
@@ -42,7 +43,7 @@ class Purses(Protocol):
 
     async def write(
         self, place: Place, change: Change, now: datetime, /, *, caller: bool = False, rev: int | None = None
-    ) -> Purse: ...
+    ) -> None: ...
 
     async def read(self, places: Sequence[Place], /) -> dict[Place, Purse]: ...
 
@@ -170,7 +171,8 @@ class Keeper:
                 change = plan(memory.purse, now, want=wanted, shrunk=shrunk)
                 if change.empty and payer is None:
                     return True
-                memory.purse = await self._purses.write(place, change, now, caller=payer is not None, rev=rev)
+                await self._purses.write(place, change, now, caller=payer is not None, rev=rev)
+                memory.purse = applied(memory.purse, change)
             except Unmet as unmet:
                 if payer is not None:
                     rev = await _confirmed(payer, rev, unmet)
@@ -190,8 +192,13 @@ class Keeper:
 
     def _shrunk(self, memory: _Memory, *, sure: bool) -> dict[str, int]:
         """Of a purse that was just seen all that is known goes along, else only what no record has closed yet."""
-        entries = memory.purse.open or {}
         since = self._clock.now() - _SOON
+        entries = memory.purse.open or {}
+        if not sure:
+            closed = [name for name, (_, at) in memory.settled.items() if at <= since and name in entries]
+            if closed:
+                entries = {name: entry for name, entry in entries.items() if name not in closed}
+                memory.purse = replace(memory.purse, open=entries)
         found = {
             name: cost
             for name, (cost, at) in memory.settled.items()
@@ -199,7 +206,7 @@ class Keeper:
         }
         if sure:
             memory.settled = {name: memory.settled[name] for name in found}
-        return found
+        return dict(islice(found.items(), MOST_AT_ONCE))
 
     async def _refuse(
         self, place: Place, refused: Short | Crowded, payer: Payer | None, budget: Budget | None, now: datetime
@@ -226,7 +233,8 @@ class Keeper:
                 if change.empty:
                     break
                 try:
-                    memory.purse = await self._purses.write(place, change, now)
+                    await self._purses.write(place, change, now)
+                    memory.purse = applied(memory.purse, change)
                 except Unmet as unmet:
                     memory.purse = unmet.purse or Purse()
                 else:

@@ -12,35 +12,48 @@ after the last call that may draw on it has been given up, so nothing can turn u
 """
 
 import asyncio
+import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.ledger.model import Budget, Place
-from quintet.gateway.ledger.purse import Change, Crowded, Purse, Short, Want, as_of, plan
+from quintet.gateway.ledger.purse import MOST_AT_ONCE, Change, Crowded, Entry, Purse, Short, Want, applied, as_of, plan
 from quintet.gateway.ledger.store.purses import Unmet
 from quintet.store.clock import Clock, SystemClock, millis
 
-_DRAWN_FOR = timedelta(seconds=30)  # how long calls may begin on a lease
-_BEYOND = timedelta(minutes=10)  # the longest that giving up a call may take after its time has run out
-_LONGEST_CALL = timedelta(minutes=16)
 _AIM_SECONDS = 10.0  # a slice shall last as long
 _FIRST = 8  # calls like the first one
-_SHARE = 8  # a slice is at most this part of what is free, unless one call needs more
+_SHARE = 8  # a slice is at most this part of what is free, and of many instances each takes a smaller one
+_PIECES = 8  # shards that one call may draw on: crumbs of many are not worth their writes
 _IDLE = 5.0
-_ATTEMPTS = 16
+_LOOK_AGAIN = timedelta(seconds=1 / 12)  # a shard: looking into all of them is not for every refusal
+_ATTEMPTS = 4
+_TURNS = 4
 
 Drawn = list[Any]
 """[the shard's id, the lease's, the amount], and once it is settled [.., .., what was charged, used so far]."""
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Calls begin on a lease while `drawn`; `call` is the longest that one takes, `beyond` that giving it up takes."""
+
+    drawn: timedelta = timedelta(seconds=30)
+    call: timedelta = timedelta(minutes=16)
+    beyond: timedelta = timedelta(minutes=10)
+
+    def end(self, now: datetime, expires: datetime) -> datetime:
+        return max(now + self.drawn + self.call, expires) + self.beyond
+
+
 class LeasedPurses(Protocol):
     """`store.purses`."""
 
-    async def write(self, place: Place, change: Change, now: datetime, /) -> Purse: ...
+    async def write(self, place: Place, change: Change, now: datetime, /) -> None: ...
 
     async def read(self, places: Sequence[Place], /) -> dict[Place, Purse]: ...
 
@@ -60,7 +73,8 @@ class _Lease:
     window: int
     granted: int
     taken_at: datetime
-    expires: datetime
+    drawn_until: datetime
+    last_expiry: datetime  # of calls that may draw on it
     used: int = 0
     open: dict[str, int] = field(default_factory=dict)
 
@@ -69,8 +83,7 @@ class _Lease:
         return self.granted - self.used - sum(self.open.values())
 
     def serves(self, number: int, now: datetime, expires: datetime) -> bool:
-        lasts = now < self.taken_at + _DRAWN_FOR and expires + _BEYOND <= self.expires
-        return lasts and number <= self.window
+        return now < self.drawn_until and expires <= self.last_expiry and number <= self.window
 
 
 @dataclass(slots=True)
@@ -82,14 +95,16 @@ class _Held:
     seen: dict[Place, Purse] = field(default_factory=dict)
     slice: int = 0
     last_draw: datetime | None = None
+    dry: tuple[datetime, int] | None = None  # until when nobody need look again for more than this
 
 
 class Leases:
     """One per process."""
 
-    def __init__(self, purses: LeasedPurses, clock: Clock | None = None) -> None:
+    def __init__(self, purses: LeasedPurses, clock: Clock | None = None, term: Term | None = None) -> None:
         self._purses = purses
         self._clock = clock or SystemClock()
+        self._term = term or Term()
         self._held: dict[str, _Held] = {}
         self._by_id: dict[str, _Lease] = {}
         self._tidying: asyncio.Task[None] | None = None
@@ -129,12 +144,11 @@ class Leases:
         drawn = _pieces(held, call_id, bound, number, now, expires)
         if drawn is None:
             async with held.lock:
-                for _ in range(_ATTEMPTS):
+                for _ in range(_TURNS):
                     drawn = _pieces(held, call_id, bound, number, now, expires)
                     if drawn is not None:
                         break
-                    missing = bound - sum(each.free for each in held.leases if each.serves(number, now, expires))
-                    if not await self._fill(budget, held, missing, now, expires):
+                    if not await self._fill(budget, held, bound, now, expires):
                         return []  # the budget is gone
                 else:
                     raise Failure(Kind.UNAVAILABLE, "Too much at once on one budget: try again", retry_after=1)
@@ -142,77 +156,88 @@ class Leases:
         self._tidy()
         return drawn
 
-    async def _fill(self, budget: Budget, held: _Held, missing: int, now: datetime, expires: datetime) -> bool:
-        """Takes a lease, or several where no shard has enough."""
+    async def _fill(self, budget: Budget, held: _Held, bound: int, now: datetime, expires: datetime) -> bool:
+        """Takes a lease, or several where no shard has enough. False when the budget is gone."""
+        number, places = budget.window.number(now), budget.places
+        missing = bound - sum(each.free for each in held.leases if each.open and each.serves(number, now, expires))
         held.slice = _next_slice(held, missing, now)
-        places = budget.places
         mine = places[self._luck % len(places)]
-        if mine not in held.seen:
-            held.seen |= await self._purses.read([mine])
-        for sure in (False, True):
-            if sure:
-                held.seen = await self._purses.read(places)
-                if not held.seen:
-                    return False
-            found = _offers(budget, held.seen, now)
-            if not sure and found.get(mine, 0) >= missing:
-                if await self._lease(budget, held, mine, missing, now, expires):
-                    return True
-                continue
-            if sure:
-                total = sum(found.values())
-                if total < missing:
-                    raise self._not_enough(budget, held, total, now)
-                for place in sorted(found, key=lambda each: -found[each]):
-                    piece = min(missing, found[place])
-                    if piece > 0 and await self._lease(budget, held, place, piece, now, expires):
-                        missing -= piece
-                    if missing <= 0:
-                        return True
-        return True  # look again: others took in between
+        if held.dry is None or now >= held.dry[0] or missing <= held.dry[1]:
+            held.seen |= await self._purses.read([mine])  # a read costs less than a write that is refused
+        if _offers(budget, held, now).get(mine, 0) >= missing and await self._lease(
+            budget, held, mine, missing, now, expires
+        ):
+            return True
+        if held.dry is not None and now < held.dry[0] and missing > held.dry[1]:
+            raise self._not_enough(budget, held, held.dry[1], now)
+        held.seen = await self._purses.read(places)
+        offers = _offers(budget, held, now)
+        chosen = _chosen(offers, missing)
+        total = sum(offers[place] for place in chosen)
+        if offers and total < missing:
+            held.dry = (now + (len(places) - 1) * _LOOK_AGAIN, total)
+            raise self._not_enough(budget, held, total, now)
+        for place in chosen:
+            piece = min(missing, offers[place])
+            if piece > 0 and await self._lease(budget, held, place, piece, now, expires):
+                missing -= piece
+            if missing <= 0:
+                break
+        return bool(offers)
 
     async def _lease(
         self, budget: Budget, held: _Held, place: Place, need: int, now: datetime, expires: datetime
     ) -> bool:
-        """Whether at least `need` was taken there. Leases of that shard that are used up go in the same write."""
+        """Whether at least `need` was taken there. What leases of that shard have left goes back in the same write."""
         name = f"l{secrets.token_hex(6)}"
-        until = max(now + _DRAWN_FOR + _LONGEST_CALL, expires) + _BEYOND
-        for _ in range(_ATTEMPTS):
-            purse = held.seen.get(place)
-            if purse is None:
-                return False
-            pot = purse.pots.get(budget.code)
-            if pot is None:
-                return False
-            if name in (purse.open or {}):  # our own first try, whose answer was lost
-                amount = (purse.open or {})[name].bound
-                break
-            free = as_of(pot, budget.window.number(now)).free
-            amount = max(need, min(held.slice, free // _SHARE))
-            spent = {each.id: each.used for each in held.leases if each.place == place and _over(each, now, need)}
-            try:
-                change = plan(purse, now, want=Want(name, amount, millis(until), lease=True), costs=spent)
-                held.seen[place] = purse = await self._purses.write(place, change, now)
-                self._forget(held, spent)
-                break
-            except Unmet as unmet:
-                if unmet.purse is None:
-                    del held.seen[place]
-                    return False
-                held.seen[place] = unmet.purse
-            except (Short, Crowded):
-                return False
-        else:
+        until = self._term.end(now, expires)
+        over = [each for each in held.leases if each.place == place and not each.open][:MOST_AT_ONCE]
+        held.leases = [each for each in held.leases if each not in over]  # nobody draws on them meanwhile
+        amount = await self._write(budget, held, place, Want(name, need, millis(until), lease=True), over, now)
+        if amount is None:
+            held.leases += over
             return False
-        entry = (purse.open or {})[name]
-        lease = _Lease(name, place, entry.pots[budget.code] >> 16, amount, now, until)
+        for each in over:
+            self._by_id.pop(each.id, None)
+        window, last_expiry = amount.pots[budget.code] >> 16, until - self._term.beyond
+        lease = _Lease(name, place, window, amount.bound, now, now + self._term.drawn, last_expiry)
         held.leases.append(lease)
         self._by_id[name] = lease
         return True
 
+    async def _write(
+        self, budget: Budget, held: _Held, place: Place, want: Want, over: Sequence[_Lease], now: datetime
+    ) -> Entry | None:
+        """The entry that was made, of what is wanted or more."""
+        back = sum(each.free for each in over)
+        for _ in range(_ATTEMPTS):
+            purse = held.seen.get(place, Purse())
+            entries = purse.open or {}
+            if want.name in entries:  # our own first try, whose answer was lost
+                return entries[want.name]
+            pot = purse.pots.get(budget.code)
+            if pot is None:
+                return None
+            free = as_of(pot, budget.window.number(now)).free + back
+            amount = max(want.bound, _fair(held.slice, free, len(entries)))
+            try:
+                change = plan(purse, now, want=replace(want, bound=amount), costs={each.id: each.used for each in over})
+                await self._purses.write(place, change, now)
+            except Unmet as unmet:
+                if unmet.purse is None:
+                    held.seen.pop(place, None)
+                    return None
+                held.seen[place] = unmet.purse
+            except (Short, Crowded):
+                return None
+            else:
+                held.seen[place] = applied(held.seen.get(place, purse), change)
+                return change.added[want.name]
+        return None
+
     def _not_enough(self, budget: Budget, held: _Held, total: int, now: datetime) -> NotEnough:
         number = budget.window.number(now)
-        own = sum(each.free for each in held.leases if each.window == number)
+        own = sum(each.free for each in held.leases if each.open and each.window == number)
         spent = sum(as_of(purse.pots[budget.code], number).spent for purse in held.seen.values())
         return NotEnough(budget, number, spent, max(0, total + own))
 
@@ -232,21 +257,26 @@ class Leases:
             now = self._clock.now()
             for held in list(self._held.values()):
                 idle = held.last_draw is None or now - held.last_draw >= timedelta(seconds=_IDLE)
-                over = [each for each in held.leases if not each.open and (idle or now >= each.taken_at + _DRAWN_FOR)]
-                for place in {each.place for each in over}:
-                    await self.give_back(held, place, [each for each in over if each.place == place])
+                await self._give_back(held, [each for each in held.leases if idle or now >= each.drawn_until])
 
     async def close(self) -> None:
         """Gives back every lease on which no call is under way."""
         if self._tidying is not None:
             self._tidying.cancel()
         for held in self._held.values():
-            for place in {each.place for each in held.leases}:
-                await self.give_back(
-                    held, place, [each for each in held.leases if each.place == place and not each.open]
-                )
+            await self._give_back(held, held.leases)
 
-    async def give_back(self, held: _Held, place: Place, leases: Sequence[_Lease]) -> None:
+    async def _give_back(self, held: _Held, leases: Sequence[_Lease]) -> None:
+        """Those on which no call is under way."""
+        by_place: dict[Place, list[_Lease]] = {}
+        for lease in leases:
+            if not lease.open:
+                by_place.setdefault(lease.place, []).append(lease)
+        for place, over in by_place.items():
+            for start in range(0, len(over), MOST_AT_ONCE):
+                await self._close(held, place, over[start : start + MOST_AT_ONCE])
+
+    async def _close(self, held: _Held, place: Place, leases: Sequence[_Lease]) -> None:
         self._forget(held, [each.id for each in leases])  # nobody draws on them meanwhile
         purse = held.seen.get(place, Purse())
         for _ in range(_ATTEMPTS):
@@ -255,7 +285,8 @@ class Leases:
             if change.empty:
                 return
             try:
-                held.seen[place] = await self._purses.write(place, change, now)
+                await self._purses.write(place, change, now)
+                held.seen[place] = applied(held.seen.get(place, purse), change)
             except Unmet as unmet:
                 purse = unmet.purse or Purse()
             else:
@@ -279,13 +310,26 @@ def _pieces(held: _Held, call_id: str, bound: int, number: int, now: datetime, e
     return drawn
 
 
-def _offers(budget: Budget, purses: dict[Place, Purse], now: datetime) -> dict[Place, int]:
+def _offers(budget: Budget, held: _Held, now: datetime) -> dict[Place, int]:
+    """What could be had of each shard, with what one's own leases there could give back."""
     number = budget.window.number(now)
-    return {
-        place: max(0, as_of(purse.pots[budget.code], number).free)
-        for place, purse in purses.items()
+    offers = {
+        place: as_of(purse.pots[budget.code], number).free
+        for place, purse in held.seen.items()
         if budget.code in purse.pots
     }
+    for lease in held.leases:
+        if lease.place in offers and not lease.open and lease.window == number:
+            offers[lease.place] += lease.free
+    return {place: max(0, free) for place, free in offers.items()}
+
+
+def _chosen(offers: dict[Place, int], missing: int) -> list[Place]:
+    """Any one shard that has enough, not the fullest one, which all would storm; else a few that have most."""
+    enough = [place for place, free in offers.items() if free >= missing]
+    if enough:
+        return [random.choice(enough)]  # noqa: S311 - no secret
+    return sorted(offers, key=lambda place: -offers[place])[:_PIECES]
 
 
 def _next_slice(held: _Held, missing: int, now: datetime) -> int:
@@ -297,5 +341,7 @@ def _next_slice(held: _Held, missing: int, now: datetime) -> int:
     return max(missing, min(int((last.granted - max(0, last.free)) * _AIM_SECONDS / lasted), 16 * last.granted))
 
 
-def _over(lease: _Lease, now: datetime, need: int) -> bool:
-    return not lease.open and (lease.free < need or now >= lease.taken_at + _DRAWN_FOR)
+def _fair(slice_: int, free: int, leases: int) -> int:
+    """Less than what would leave nothing for others; but a second's worth while there is that much."""
+    a_second = int(slice_ / _AIM_SECONDS)
+    return min(slice_, max(free // (_SHARE + 2 * leases), a_second if a_second <= free else 0))

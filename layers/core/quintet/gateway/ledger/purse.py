@@ -14,6 +14,7 @@ from quintet.gateway.ledger.model import Window
 from quintet.store.clock import millis
 
 MOST_OPEN = 512  # entries in one purse: some 50 KB at the worst
+MOST_AT_ONCE = 24  # entries that one change touches: DynamoDB takes conditions of 4 KB
 
 _WINDOWS = {window[0]: window for window in Window}
 
@@ -257,6 +258,19 @@ def _afford(purse: Purse, numbers: Mapping[str, int], free: Mapping[str, int], w
     if short:
         missing, code = min(short)
         raise Short(code, as_of(purse.pots[code], numbers[code]), max(0, wanted + missing))
+
+
+def applied(purse: Purse, change: Change) -> Purse:
+    """The purse after a change: all of it if nobody else wrote in between, else what one knows of it."""
+    entries = {**(purse.open or {}), **change.added, **{name: after for name, (_, after) in change.replaced.items()}}
+    for name in change.closed:
+        entries.pop(name, None)
+    pots = dict(purse.pots)
+    for code, move in change.moves.items():
+        if code in pots:
+            pot = as_of(pots[code], move.window)
+            pots[code] = replace(pot, free=pot.free + move.free, spent=pot.spent + move.spent)
+    return Purse(purse.stamp, pots, None if purse.open is None and not entries else entries)
 
 
 def as_of(pot: Pot, number: int) -> Pot:

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any, Protocol
 
 from quintet.gateway.ledger.model import Place
-from quintet.gateway.ledger.purse import Change, Entry, Purse, plan
+from quintet.gateway.ledger.purse import MOST_AT_ONCE, Change, Entry, Purse, applied, plan
 from quintet.gateway.ledger.store.purses import Unmet
 from quintet.store.clock import Clock, SystemClock, from_millis, millis
 
@@ -23,7 +24,7 @@ _AT_ONCE = 16
 class SettledPurses(Protocol):
     """`store.purses`."""
 
-    async def write(self, place: Place, change: Change, now: datetime, /) -> Purse: ...
+    async def write(self, place: Place, change: Change, now: datetime, /) -> None: ...
 
     async def read(self, places: Sequence[Place], /) -> dict[Place, Purse]: ...
 
@@ -99,40 +100,50 @@ class Settling:
         First the entry is marked, so that no other record settles the call any more; whoever dies on the way leaves
         what the next one goes on with. Answers the purse as it is then.
         """
-        for _ in range(_ATTEMPTS):
-            expired = purse.expired(now)
+        attempts = _ATTEMPTS
+        while attempts:
+            expired = dict(islice(purse.expired(now).items(), MOST_AT_ONCE))
             if not expired:
                 return purse
             unmarked = {name: each for name, each in expired.items() if not each.lease and not each.given_up}
             try:
                 if unmarked and place.table == "accounts":
                     marked = {name: replace(each, given_up=True) for name, each in unmarked.items()}
-                    purse = await self._purses.write(place, plan(purse, now, revised=marked), now)
+                    purse = await self._written(place, purse, plan(purse, now, revised=marked), now)
                     continue
                 for name, entry in expired.items():
                     if entry.given_up:
                         await self._records.add(_abandoned(name, entry, place), from_millis(entry.at), place.id)
                 costs = {name: each.at_worst for name, each in expired.items()}
-                return await self._purses.write(place, plan(purse, now, costs=costs), now)
+                purse = await self._written(place, purse, plan(purse, now, costs=costs), now)
             except Unmet as unmet:
                 purse = unmet.purse or Purse()
+                attempts -= 1
         return purse
 
+    async def _written(self, place: Place, purse: Purse, change: Change, now: datetime) -> Purse:
+        await self._purses.write(place, change, now)
+        return applied(purse, change)
+
     async def _apply(self, place: Place, purse: Purse, due: _Due) -> int:
-        for _ in range(_ATTEMPTS):
+        closed, attempts = 0, _ATTEMPTS
+        while attempts:
             now = self._clock.now()
             entries = purse.open or {}
             costs = {name: cost for name, cost in due.costs.items() if name in entries and not entries[name].given_up}
             costs |= {name: bound for name, bound in due.given_up.items() if name in entries}
-            change = plan(purse, now, costs=costs, revised=_reported(entries, due))
+            costs = dict(islice(costs.items(), MOST_AT_ONCE))
+            revised = dict(islice(_reported(entries, due).items(), MOST_AT_ONCE - len(costs)))
+            change = plan(purse, now, costs=costs, revised=revised)
             if change.empty:
-                return 0
+                return closed
             try:
-                await self._purses.write(place, change, now)
+                purse = await self._written(place, purse, change, now)
             except Unmet as unmet:
                 purse = unmet.purse or Purse()
+                attempts -= 1
             else:
-                return len(change.closed)
+                closed += len(change.closed)
         raise RuntimeError(f"{place.id} has no rest: the batch comes again")
 
 
@@ -164,7 +175,9 @@ def _reported(entries: Mapping[str, Entry], due: _Due) -> dict[str, Entry]:
     for name in {*due.used, *due.lost} & entries.keys():
         before = entries[name]
         lost = {**before.lost, **due.lost.get(name, {})}
-        told[name] = replace(before, used=max(before.used, due.used.get(name, 0)), lost=lost)
+        after = replace(before, used=max(before.used, due.used.get(name, 0)), lost=lost)
+        if after != before:
+            told[name] = after
     return told
 
 

@@ -34,10 +34,11 @@ async def note(place: Place, stamp: int | None, rev: int | None, now: datetime) 
     await _update(place, _Expression(stamp).noted(place, rev, now))
 
 
-async def write(place: Place, change: Change, now: datetime, *, caller: bool = False, rev: int | None = None) -> Purse:
+async def write(place: Place, change: Change, now: datetime, *, caller: bool = False, rev: int | None = None) -> None:
     """`caller` says that the purse is the caller's account, which must let a caller of revision `rev` in.
 
-    Answers the purse as it is now. Raises Unmet. Repeating it does no harm: it meets its own first try.
+    Raises Unmet, which shows the purse: a write that succeeds does not, it may be large. Repeating it does no harm: it
+    meets its own first try.
     """
     expression = _Expression(change.stamp)
     if place.table != "accounts":
@@ -58,7 +59,7 @@ async def write(place: Place, change: Change, now: datetime, *, caller: bool = F
         expression.replace(name, before, after)
     for name, entry in change.closed.items():
         expression.close(name, entry)
-    return Purse.of(await _update(place, expression))
+    await _update(place, expression)
 
 
 async def read(places: Sequence[Place]) -> dict[Place, Purse]:
@@ -119,15 +120,14 @@ def held_by(identifier: str) -> str:
     return f"{zlib.crc32(identifier.encode()) % HELD_SHARDS:02d}"
 
 
-async def _update(place: Place, expression: "_Expression") -> dict[str, Any]:
+async def _update(place: Place, expression: "_Expression") -> None:
     try:
-        answer = await wire.call(
+        await wire.call(
             "UpdateItem",
             {
                 "TableName": settings().table(place.table),
                 "Key": {"id": {"S": place.id}},
                 **expression.rendered(),
-                "ReturnValues": "ALL_NEW",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             },
             idempotent=True,
@@ -136,7 +136,6 @@ async def _update(place: Place, expression: "_Expression") -> dict[str, Any]:
         if not error.unmet:
             raise
         raise Unmet(error.item) from None
-    return from_item(answer["Attributes"])
 
 
 class _Expression:
