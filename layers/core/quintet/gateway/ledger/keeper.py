@@ -133,7 +133,8 @@ class Keeper:
             return
         cost = told["cost"] = max(0, min(cost, reservation.bound))
         if "leases" in told:
-            told["leases"] = self._leases.settle(told["leases"], reservation.call_id, cost)
+            late = self._clock.now() >= reservation.expires_at
+            told["leases"] = self._leases.settle(told["leases"], reservation.call_id, cost, late=late)
         for place in _places(told):
             self._memory(place).settled[reservation.call_id] = (cost, self._clock.now())
 

@@ -77,10 +77,17 @@ class _Lease:
     last_expiry: datetime  # of calls that may draw on it
     used: int = 0
     open: dict[str, int] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)  # costs of calls that took longer than they may
+
+    def cost(self, purse: Purse) -> int:
+        """What it is closed at: a late call counts once, at its bound if it was given up already."""
+        entry = (purse.open or {}).get(self.id)
+        lost = entry.lost if entry else {}
+        return self.used + sum({**self.late, **lost}.values())
 
     @property
     def free(self) -> int:
-        return self.granted - self.used - sum(self.open.values())
+        return self.granted - self.used - sum(self.open.values()) - sum(self.late.values())
 
     def serves(self, number: int, now: datetime, expires: datetime) -> bool:
         return now < self.drawn_until and expires <= self.last_expiry and number <= self.window
@@ -123,7 +130,7 @@ class Leases:
             raise
         return drawn
 
-    def settle(self, drawn: Sequence[Drawn], call_id: str, cost: int) -> list[Drawn]:
+    def settle(self, drawn: Sequence[Drawn], call_id: str, cost: int, *, late: bool = False) -> list[Drawn]:
         """What each lease bears of the cost, and what has been used of it up to now."""
         told: list[Drawn] = []
         left: dict[str, int] = {}
@@ -133,7 +140,10 @@ class Leases:
             left[budget] = left.get(budget, cost) - charged
             lease = self._by_id.get(name)
             if lease is not None:
-                if lease.open.pop(call_id, None) is not None:
+                held = lease.open.pop(call_id, None)
+                if held is not None and late:
+                    lease.late[call_id] = charged
+                elif held is not None:
                     lease.used += charged
                 told.append([shard, name, charged, lease.used])
         return told
@@ -221,7 +231,9 @@ class Leases:
             free = as_of(pot, budget.window.number(now)).free + back
             amount = max(want.bound, _fair(held.slice, free, len(entries)))
             try:
-                change = plan(purse, now, want=replace(want, bound=amount), costs={each.id: each.used for each in over})
+                change = plan(
+                    purse, now, want=replace(want, bound=amount), costs={each.id: each.cost(purse) for each in over}
+                )
                 await self._purses.write(place, change, now)
             except Unmet as unmet:
                 if unmet.purse is None:
@@ -281,7 +293,7 @@ class Leases:
         purse = held.seen.get(place, Purse())
         for _ in range(_ATTEMPTS):
             now = self._clock.now()
-            change = plan(purse, now, costs={each.id: each.used for each in leases})
+            change = plan(purse, now, costs={each.id: each.cost(purse) for each in leases})
             if change.empty:
                 return
             try:
