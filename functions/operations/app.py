@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from operations import configuration, metrics
+from operations import configuration, metrics, monitoring
 from quintet.http.answers import Json
 from quintet.http.exchange import Exchange
 from quintet.identity.door import gate
@@ -23,5 +23,7 @@ async def health(asked: Annotated[Exchange, Depends(exchange)]) -> Json:
     return Json({"status": "healthy", "version": settings().version, "timestamp": iso(asked.at)})
 
 
-app = create_app("operations", [router, metrics.router, configuration.router], gate=gate(), recorder=record)
+app = create_app(
+    "operations", [router, metrics.router, configuration.router, monitoring.router], gate=gate(), recorder=record
+)
 handler = serve(app)

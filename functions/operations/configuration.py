@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 
-from quintet.configuration import live, store
+from quintet.configuration import agents, live, store
 from quintet.configuration.model import SYSTEM, Document, changed, values_of
 from quintet.configuration.system import schema
 from quintet.errors import Failure, Kind
@@ -23,6 +23,7 @@ Reader = Annotated[Principal, Depends(permitted("read_configuration"))]
 Editor = Annotated[Principal, Depends(permitted("update_configuration"))]
 
 _ATTEMPTS = 4
+_SHOWN = ("role", "enabled", "default_model", "capabilities", "constraints", "preferences")
 
 
 @router.get("")
@@ -60,6 +61,16 @@ async def versions(
     """Newest first: who said what, and when."""
     found = await offload(store.versions, SYSTEM, limit, before)
     return envelope(exchange_of(request), {"versions": [_version(document) for document in found]})
+
+
+@router.get("/agents/{role}")
+async def agent(role: str, request: Request, _reader: Reader) -> Json:
+    if role not in agents.ROLES:
+        raise Failure(Kind.NOT_FOUND, f"There is no role '{role}'; there are: {', '.join(agents.ROLES)}")
+    document, system = await store.read(agents.document_name(role)), await live.system()
+    values = values_of(document, agents.schema(role, system))
+    shown = {name: values[name] for name in _SHOWN}
+    return envelope(exchange_of(request), shown, "Agent configuration", headers={"etag": _etag(document)})
 
 
 def _answer(request: Request, document: Document, message: str) -> Json:

@@ -12,10 +12,10 @@ from quintet.store.clock import SystemClock, from_millis
 from quintet.store.items import from_item
 from quintet.telemetry.rewards import rewards_of
 from quintet.telemetry.rollup import portions_of, roll_up
-from quintet.telemetry.rules import Record, calls_of
+from quintet.telemetry.rules import Record, calls_of, record_of_event
 from quintet.telemetry.store import rewards
 from quintet.telemetry.store.books import TableBooks
-from rollup import learning
+from rollup import alerting, learning
 from rollup.live import events_of, health_event
 
 journal = logging.getLogger("quintet.rollup")
@@ -27,9 +27,13 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
 
     A batch that fails halfway is told again, in whatever pieces: what was done is found done.
     """
-    if "Records" not in event:
-        return {"closed": await ledger.sweep()}
     now = SystemClock().now()
+    if "Records" not in event:
+        return {"closed": await ledger.sweep(), "alerts": await alerting.look(now)}
+    if _of_the_log(event):
+        happened = [log.entry_of_image(image).event for image in _inserted(event)]
+        facts = [record_of_event(each.id, each.type, each.data) for each in happened]
+        return {"counted": await roll_up(facts, TableBooks(), now)}
     changes = [each for each in event["Records"] if "record_id" not in each["dynamodb"]["Keys"]]
     live = [told for each in changes if (told := health_event(each, now))]
     images = [
@@ -48,6 +52,16 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
     if any(calls_of(each) for each in records):
         await learning.learn(now)
     return {"settled": settled, "counted": counted, "told": len(live)}
+
+
+def _of_the_log(event: dict[str, Any]) -> bool:
+    """What happened on the platform comes by a stream of its own, never mixed with the others."""
+    keys = [record["dynamodb"]["Keys"] for record in event["Records"]]
+    return all("pk" in each and each["pk"]["S"].startswith("log#") for each in keys)
+
+
+def _inserted(event: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each["dynamodb"]["NewImage"] for each in event["Records"] if each["eventName"] == "INSERT"]
 
 
 def _readable(record: Record) -> bool:

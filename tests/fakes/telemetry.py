@@ -15,6 +15,7 @@ class FakeBooks:
     rows: dict[Place, list[Receipt]] = field(default_factory=dict)
     kept: dict[tuple[Series, Step | None, str], dict[str, int]] = field(default_factory=dict)
     faults: list[str | None] = field(default_factory=list)
+    last: dict[Series, datetime] = field(default_factory=dict)
     entries: int = 0
 
     async def receipts(self, place: Place) -> Receipts:
@@ -32,6 +33,9 @@ class FakeBooks:
         for target, amounts in additions.items():
             key = (target.series, target.step, target.place if target.step else "")
             self.kept[key] = added(self.kept.get(key, {}), amounts)
+            if target.step is None:
+                at = Step.MINUTE.start(target.place)
+                self.last[target.series] = max(at, self.last.get(target.series, at))
         self.entries += 1
         if fault == "lost":
             raise ConnectionError
@@ -42,5 +46,6 @@ class FakeBooks:
         within = [place for place in places if step.place(start) <= place <= step.place(end)]
         return [Point(step.start(place), self.kept[series, step, place]) for place in within]
 
-    async def totals(self, family: str) -> dict[Series, dict[str, int]]:
-        return {key[0]: sums for key, sums in self.kept.items() if key[0].family == family and key[1] is None}
+    async def totals(self, family: str) -> dict[Series, Point]:
+        found = {key[0]: sums for key, sums in self.kept.items() if key[0].family == family and key[1] is None}
+        return {series: Point(self.last[series], sums) for series, sums in found.items()}

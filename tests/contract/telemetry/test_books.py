@@ -34,7 +34,7 @@ class TableBooks(table.TableBooks):
 
 class ReadableFake(FakeBooks):
     async def sums(self, family: str) -> dict[Series, dict[str, int]]:
-        return await self.totals(family)
+        return {series: dict(point.amounts) for series, point in (await self.totals(family)).items()}
 
 
 @pytest.fixture(params=["fake", "table"])

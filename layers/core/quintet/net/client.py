@@ -123,6 +123,11 @@ def close_all() -> None:
             loop.run_until_complete(asyncio.sleep(0))  # a transport closes its socket in the loop's next turn
 
 
+def kept() -> tuple[int, int]:
+    """Idle connections of this process, and the most that it keeps."""
+    return sum(pool.idle for pool in _pools.values()), _KEEP_MOST
+
+
 def _in_a_loop() -> bool:
     """No other loop can be run from within one."""
     try:
@@ -280,6 +285,10 @@ class _Pool:
             yield
         finally:
             self.close()
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
 
     def take(self, origin: _Origin) -> _Connection | None:
         for connection in [each for each in reversed(self._idle) if each.origin == origin]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from quintet.events.model import Event
 from quintet.events.platform import platform_event
+from quintet.gateway.model import NANO
 from quintet.store.clock import iso
 from quintet.tasks.model import Status, Task
 
@@ -58,6 +59,9 @@ def _told(task: Task) -> dict[str, Any]:
         "estimated_completion": iso(estimate) if estimate else None,
         "assignee_role": task.assignee_role,
         "created_by": task.created_by,
+        "type": task.type,
+        "model_used": task.model_used,
+        "cost_usd": task.cost / NANO,
     }
     if task.error:
         told["error"] = task.error

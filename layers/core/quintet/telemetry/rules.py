@@ -1,6 +1,6 @@
 """Which series a request's record counts in, and with what: pure, so that the log alone proves the figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from quintet.telemetry.histogram import class_of
@@ -14,6 +14,9 @@ ENDPOINTS = "endpoints"  # requests: endpoint, status
 CONNECTIONS = "connections"  # WebSockets that were asked for: endpoint, status
 FAILURES = "failures"  # attempts that failed: model, provider, failure
 BANDIT = "bandit"  # rewards: model, bucket of the question's size
+TASKS = "tasks"  # what became of tasks: role, type, model
+WORK = "work"  # model calls that tasks made: role, type, model
+USERS = "users"  # what the tasks of a user cost: user
 LOG = "log"  # records; which hours have any
 REWARDS = "rewards"  # rewarded calls; which hours have any
 
@@ -24,18 +27,35 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
     CONNECTIONS: (),
     FAILURES: (),
     BANDIT: (),
+    TASKS: (Step.MINUTE, Step.HOUR, Step.DAY),
+    WORK: (Step.HOUR, Step.DAY),
+    USERS: (Step.HOUR, Step.DAY),
     LOG: (Step.HOUR,),
     REWARDS: (Step.HOUR,),
 }
 REWARD_UNIT = 1_000_000  # a reward of 1 is so many units: sums stay whole
 _LONGEST_LABEL = 200
+_NANO = 1_000_000_000
+_COUNTED_EVENTS = {
+    "task.started": "started",
+    "task.completed": "completed",
+    "task.failed": "failed",
+    "task.cancelled": "cancelled",
+    "escalation.requested": "escalated",
+}
+_TASK_LABELS = {"role": "assignee_role", "type": "type", "model": "model_used"}
+_SPENT = {"cost": "cost", "input": "input_tokens", "output": "output_tokens"}
 _SOCKETS = "sockets"
 
 
 def measures_of(record: Record) -> list[Measure]:
+    """Of a request's record; or of an event of the platform's log, as `record_of_event` has it."""
+    if "event" in record:
+        return list(_event(record["event"]))
     calls = calls_of(record)
     rewarded = sum(is_rewarded(call) for call in calls)
     found = [Measure(Series.of(LOG), {"n": 1}), *_request(record), *(each for call in calls for each in _call(call))]
+    found += _task(record, calls)
     return [*found, Measure(Series.of(REWARDS), {"n": rewarded})] if rewarded else found
 
 
@@ -94,6 +114,35 @@ def _call(call: Mapping[str, Any]) -> Iterator[Measure]:
     if is_rewarded(call):
         series = Series.of(BANDIT, model=model, bucket=_label(call["bucket"]))
         yield Measure(series, _counted({"reward": reward_units(float(call["reward"]))}))
+
+
+def record_of_event(identifier: str, type: str, data: Mapping[str, Any]) -> Record:  # noqa: A002
+    """An event counts once by its id, as a request's record does by its own."""
+    return {"record_id": identifier, "event": {"type": type, "data": data}}
+
+
+def _event(event: Mapping[str, Any]) -> Iterator[Measure]:
+    name, data = _COUNTED_EVENTS.get(event["type"]), event["data"]
+    if name is None:
+        return
+    labels = {label: _label(data.get(key)) for label, key in _TASK_LABELS.items()}
+    ended = name in {"completed", "failed", "cancelled"}
+    cost = round(float(data.get("cost_usd") or 0) * _NANO) if ended else 0
+    yield Measure(Series.of(TASKS, **labels), {name: 1, **({"cost": cost} if cost else {})})
+
+
+def _task(record: Record, calls: Iterable[Mapping[str, Any]]) -> Iterator[Measure]:
+    """What a task's calls cost, by whose and which work it was."""
+    task = (record.get("facts") or {}).get("task")
+    if not isinstance(task, dict):
+        return
+    for call in calls:
+        amounts = _counted({name: _whole(call.get(key)) for name, key in _SPENT.items()})
+        model = _label(call["model"])
+        yield Measure(
+            Series.of(WORK, role=_label(task.get("role")), type=_label(task.get("type")), model=model), amounts
+        )
+        yield Measure(Series.of(USERS, user=_label(task.get("user"))), amounts)
 
 
 def _failure(model: str, provider: str, failure: str) -> Measure:

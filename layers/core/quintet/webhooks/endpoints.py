@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from quintet.alerts.model import Finding, Severity, raised
+from quintet.alerts.store import raising
 from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
-from quintet.events.platform import platform_event
-from quintet.events.store import outbox
 from quintet.http.work import offload
 from quintet.identity.model import Principal
 from quintet.net import guard
@@ -106,16 +106,12 @@ class Endpoints:
         if known is None or known.status is not Status.ACTIVE:
             return
         after = replace(known, status=status, reason=reason, updated_at=now, version=known.version + 1)
-        alert = {
-            "type": "webhook_stopped",
-            "severity": "warning",
-            "message": f"Webhook {known.id} was {status.value}: {reason}",
-            "details": {"webhook_id": known.id, "status": status.value},
-        }
-        event = outbox(platform_event("system.alert", known.id, alert, now=now))
+        message = f"Webhook {known.id} was {status.value}: {reason}"
+        details = {"webhook_id": known.id, "status": status.value}
+        alert = raised(Finding("webhook_stopped", Severity.WARNING, message, details), now)
         told = audited("webhook.stopped", known.id, {"status": status.value, "reason": reason}, "system")
         try:
-            await offload(self.store.change, after, event, told)
+            await offload(self.store.change, after, *raising(alert), told)
         except Unmet:  # its owner has just changed it: what they said stands
             return
 

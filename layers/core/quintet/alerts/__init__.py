@@ -1,0 +1,1 @@
+"""What somebody should look at: raised by rules, told as events, acknowledged and resolved by people."""
