@@ -7,13 +7,12 @@ from typing import Any
 from quintet.http.work import offload
 from quintet.store.transactions import Unmet
 from quintet.tasks.escalation import Stage
-from quintet.tasks.model import Filters, Order, SortBy, Status
 from quintet.tasks.store import debts as late_ones
 from quintet.tasks.store import escalations, tasks
 from workflow import services
 
 _LATE = timedelta(seconds=15)
-_QUIET = timedelta(minutes=2)  # a task in progress that has not moved for so long may have lost its execution
+_QUIET = timedelta(minutes=2)  # a task that has not moved for so long may have lost its execution
 _AT_ONCE = 100
 log = logging.getLogger("quintet.workflow")
 
@@ -44,29 +43,18 @@ async def _pay() -> int:
 async def _resume() -> int:
     """An execution that is gone, with its emulator or by somebody's hand, is followed by another one."""
     resumed, now = 0, services.clock.now()
-    oldest_first = Order(SortBy.UPDATED, descending=False)
-    for status in (Status.IN_PROGRESS, Status.PENDING):
-        found = await tasks.page(Filters(status=status), oldest_first, _AT_ONCE)
-        for head in found.tasks:
-            if head.updated_at > now - _QUIET:
-                break
-            if not head.run or await offload(services.engine.running, head.id, head.run):
-                continue
-            task = await tasks.find(head.id)
-            if task is None or task.rev != head.rev or task.submission is None:
-                continue
-            after = task.changed(now, run=task.run + 1)
-            debts = services.debts()
-            try:
-                await offload(tasks.change, task, after, debts.owe(after))
-            except Unmet:
-                continue
-            if after.status is Status.PENDING:
-                await debts.pay(after)
-            else:
-                await offload(services.engine.start, after.id, after.run)
-                await offload(late_ones.paid, after.id, now)
-            resumed += 1
+    for task_id in await offload(tasks.running, now - _QUIET, _AT_ONCE):
+        task = await tasks.find(task_id)
+        if task is None or task.ended or await offload(services.engine.running, task.id, task.run):
+            continue
+        after = task.changed(now, run=task.run + 1)
+        debts = services.debts()
+        try:
+            await offload(tasks.change, task, after, debts.owe(after))
+        except Unmet:
+            continue
+        await debts.pay(after)
+        resumed += 1
     return resumed
 
 

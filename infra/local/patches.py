@@ -6,6 +6,7 @@ import hmac
 import importlib.metadata
 import inspect
 import secrets
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -33,12 +34,13 @@ def apply() -> None:
         raise Changed(f"found {found}")
     from ministack import app
     from ministack.core import iam_actions, lambda_runtime
-    from ministack.services import lambda_svc
+    from ministack.services import dynamodb, lambda_svc
     from ministack.services.cloudformation import provisioners
 
     _name_exceptions(lambda_runtime, lambda_svc)
     _end_with_parent(lambda_runtime)
     _answer_at_once(lambda_runtime)
+    _read_expressions_once(dynamodb)
     _keep_credentials_secret(lambda_runtime, lambda_svc)
     _keep_attributes(provisioners)
     _name_batches(iam_actions)
@@ -78,6 +80,14 @@ def _answer_at_once(lambda_runtime: ModuleType) -> None:
     if drain.__defaults__ != (0.050, 0.005, 0.250):
         raise Changed("Worker._drain_stderr_bounded")
     drain.__defaults__ = (0.002, 0.001, 0.250)
+
+
+def _read_expressions_once(dynamodb: ModuleType) -> None:
+    """It takes an expression apart and checks its grammar anew for every item that a query looks at."""
+    for name in ("_tokenize", "_condition_syntax_error"):
+        if not hasattr(dynamodb, name):
+            raise Changed(f"{dynamodb.__name__}.{name}")
+        _replace(dynamodb, name, lru_cache(4096)(getattr(dynamodb, name)))
 
 
 def _keep_credentials_secret(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None:

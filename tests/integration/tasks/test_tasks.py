@@ -235,3 +235,21 @@ def test_every_change_is_told_on_the_platform_topic(caller: MakeCaller) -> None:
     assert progress["progress"] == {"completed_steps": 3, "total_steps": 5, "percentage": 60}
     assert progress["estimated_completion"] is not None
     assert told[3].data["error"] == "enough"
+
+
+def test_a_change_of_everything_at_once_moves_the_task_in_every_list(caller: MakeCaller) -> None:
+    """It is more than one transaction takes."""
+    ada = caller()
+    tags = [f"{ada.id[-6:]}-{number}" for number in range(32)]
+    identifier = ada.data("POST", "/v1/tasks", TASK | {"tags": tags[:16]})["id"]
+    change = {"status": "in_progress", "type": "review", "priority": "low", "assignee_role": "critic"}
+    ada.data("PUT", f"/v1/tasks/{identifier}", {**change, "tags": tags[16:], "deadline": "2030-01-01T00:00:00Z"})
+    mine = f"created_by={ada.id}"
+    for query in ("status=in_progress", "type=review", "priority=low", "assignee_role=critic", f"tags={tags[20]}"):
+        found = ada.data("GET", f"/v1/tasks?{query}&limit=200")
+        assert identifier in [task["id"] for task in found["tasks"]], query
+        assert ada.data("GET", f"/v1/tasks?{query}&{mine}")["pagination"]["total"] == 1, query
+    for query in ("status=pending", "type=implementation", "priority=high", f"tags={tags[0]}"):
+        assert ada.data("GET", f"/v1/tasks?{query}&{mine}")["pagination"]["total"] == 0, query
+        found = ada.data("GET", f"/v1/tasks?{query}&limit=200")
+        assert identifier not in [task["id"] for task in found["tasks"]], query

@@ -46,7 +46,7 @@ class Debts:
 
     async def pay(self, task: Task, *, within: bool = False) -> None:
         """`within` says that the task's own execution asks: it must not stop itself."""
-        if task.status is Status.PENDING and task.run:
+        if not task.ended and task.run:
             await offload(self.engine.start, task.id, task.run)
         if task.ended:
             if task.run and not within:

@@ -7,7 +7,7 @@ creator and one for every tag.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pynamodb.expressions.operand import Path
@@ -17,10 +17,10 @@ from quintet.store import wire
 from quintet.store.transactions import Write
 from quintet.tasks.model import Filters, Task
 from quintet.tasks.store.items import PartItem
-from quintet.tasks.store.listing import cell_of, fits_cell
+from quintet.tasks.store.listing import cell_of, fitting_cells
 
 SHARDS = 8
-_PART = "cells"
+PART = "cells"
 
 
 def moves(before: Task | None, after: Task) -> Iterator[Write]:
@@ -38,11 +38,12 @@ def moves(before: Task | None, after: Task) -> Iterator[Write]:
 
 async def total(filters: Filters) -> int | None:
     """None where no histogram knows: of several tags, or of a tag and a creator."""
-    cells = await _cells(filters)
-    return None if cells is None else sum(number for cell, number in cells if fits_cell(cell, filters))
+    keys = keys_of(filters)
+    return None if keys is None else sum_of(await read_all(settings().table("tasks"), keys), filters)
 
 
-async def _cells(filters: Filters) -> list[tuple[str, int]] | None:
+def keys_of(filters: Filters) -> list[dict[str, Any]] | None:
+    """The items whose cells say how many tasks fit."""
     if len(filters.tags) + (filters.created_by is not None) > 1:
         return None
     name = "all"
@@ -50,10 +51,14 @@ async def _cells(filters: Filters) -> list[tuple[str, int]] | None:
         name = f"g={filters.tags[0]}"
     elif filters.created_by is not None:
         name = f"c={filters.created_by}"
-    table = settings().table("tasks")
-    keys = [wire.to_item({"id": _key(name, shard), "part": _PART}) for shard in range(SHARDS)]
-    found = await read_all(table, keys)
-    return [(cell[1:], int(number)) for item in found for cell, number in item.items() if cell.startswith("n")]
+    return [wire.to_item({"id": _key(name, shard), "part": PART}) for shard in range(SHARDS)]
+
+
+def sum_of(items: Iterable[Mapping[str, Any]], filters: Filters) -> int:
+    fits = fitting_cells(filters)
+    return sum(
+        int(number) for item in items for cell, number in item.items() if cell.startswith("n") and fits(cell[1:])
+    )
 
 
 async def read_all(table: str, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -80,5 +85,5 @@ def _shard(task_id: str) -> int:
 
 
 def _change(key: str, cells: list[tuple[str, int]]) -> Write:
-    item = PartItem(key, _PART)
+    item = PartItem(key, PART)
     return lambda tx: tx.update(item, actions=[Path([f"n{cell}"]).add(number) for cell, number in cells])

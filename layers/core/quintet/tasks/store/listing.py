@@ -6,7 +6,9 @@ and in those of its creator; tags have partitions too. A page is one Query of ke
 Rows are written in the transaction that changes the task, so a list is as consistent as the task. They are never shared
 between tasks, so transactions do not cancel each other. What that costs: creating a task writes some 60 items, a change
 of status some 75, a step forward 40, a hundredth of a cent at the most; a transaction takes 100, which is why there are
-at most 16 tags. Secondary indexes were no way: a table has 20 at the most, each with one order, and they lag behind.
+at most 16 tags. (A change of nearly everything at once is more: then new rows are written before it, old ones go after
+it, and readers pass over a row whose task has left it.) Secondary indexes were no way: a table has 20 at the most, each
+with one order, and they lag behind.
 
 The busiest partition, all tasks by creation, takes two writes a task: some 500 new tasks a second.
 
@@ -14,15 +16,16 @@ Priorities are four: that order is four partitions read one after the other. Cre
 their own: what else is asked of them is sifted from their rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
 from quintet.store.clock import millis
 from quintet.tasks.model import PRIORITIES, Filters, Order, SortBy, Task
 
+RUNNING = "running"  # tasks that an execution works on, those first that have not moved for longest
 _NONE_YET = "~"  # after every digit: what has no deadline comes last
-_WHOLE = (" ", "~~")
+WHOLE = (" ", "~~")
 _LETTERS = {"status": "s", "type": "t", "priority": "p", "role": "r"}
 
 
@@ -37,8 +40,8 @@ class Segment:
     """A stretch of one partition, `first` to `last`."""
 
     list: str
-    first: str = _WHOLE[0]
-    last: str = _WHOLE[1]
+    first: str = WHOLE[0]
+    last: str = WHOLE[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ def rows_of(task: Task) -> frozenset[Row]:
     lists = [*_combinations(task), f"c={task.created_by}", f"c={task.created_by}&s={task.status}"]
     rows = {Row(f"{name}|{sort}", place) for name in lists for sort, place in places.items()}
     rows |= {Row(f"g={tag}|{SortBy.CREATED}", places[SortBy.CREATED]) for tag in task.tags}
+    if task.run and not task.ended:
+        rows.add(Row(RUNNING, places[SortBy.UPDATED]))
     return frozenset(rows)
 
 
@@ -118,9 +123,16 @@ def _facts(task: Task) -> dict[str, str]:
     }
 
 
-def fits_cell(cell: str, filters: Filters) -> bool:
-    wanted = (filters.status, filters.type, filters.priority, filters.role)
-    return all(want is None or str(want) == has for want, has in zip(wanted, cell.split("&"), strict=True))
+def fitting_cells(filters: Filters) -> Callable[[str], bool]:
+    """Whether the tasks of a cell fit. There are many cells: what is not asked for is not looked at."""
+    asked = (filters.status, filters.type, filters.priority, filters.role)
+    wanted = [(place, str(value)) for place, value in enumerate(asked) if value is not None]
+
+    def fits(cell: str) -> bool:
+        has = cell.split("&")
+        return all(has[place] == value for place, value in wanted)
+
+    return fits if wanted else lambda _cell: True
 
 
 def _asked(filters: Filters) -> dict[str, str]:

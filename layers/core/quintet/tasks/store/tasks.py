@@ -1,6 +1,5 @@
 """The tasks table and the lists: a task is written with its rows, its counts and its events, or not at all."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,15 +9,16 @@ from pynamodb.transactions import TransactWrite
 
 from quintet.settings import settings
 from quintet.store import wire
-from quintet.store.clock import epoch
+from quintet.store.clock import epoch, millis
 from quintet.store.transactions import Write, write_together
 from quintet.tasks.model import Filters, Order, Task
 from quintet.tasks.store import counts
 from quintet.tasks.store.items import PartItem, RowItem
-from quintet.tasks.store.listing import Plan, Row, Segment, plan_of, rows_of, sort_key, task_at
+from quintet.tasks.store.listing import RUNNING, WHOLE, Plan, Row, Segment, plan_of, rows_of, sort_key, task_at
 from quintet.tasks.store.rows import BODY, HEAD, body_of, head_of, task_of
 
 _SIFTED_AT_ONCE = 100
+_MOST_WRITES, _MOST_READS = 100, 100
 _PROMISE = "promise"
 _WAITS = "waits#"
 _PROMISED_FOR = timedelta(hours=24)
@@ -60,12 +60,24 @@ async def find(task_id: str) -> Task | None:
 
 async def heads(task_ids: Sequence[str]) -> dict[str, Task]:
     """What lists show of these tasks."""
-    found: dict[str, Task] = {}
-    for start in range(0, len(task_ids), 100):
-        keys = [wire.to_item({"id": each, "part": HEAD}) for each in task_ids[start : start + 100]]
-        for item in await counts.read_all(settings().table("tasks"), keys):
-            found[item["id"]] = task_of(item["id"], int(item["rev"]), item["told"])
-    return found
+    tasks, _ = await _heads_and(task_ids, [])
+    return tasks
+
+
+async def _heads_and(
+    task_ids: Sequence[str], others: Sequence[dict[str, Any]]
+) -> tuple[dict[str, Task], list[dict[str, Any]]]:
+    """Heads by id, and the items under `others`, in as few requests as they take."""
+    keys = [*others, *(wire.to_item({"id": each, "part": HEAD}) for each in task_ids)]
+    tasks: dict[str, Task] = {}
+    beside: list[dict[str, Any]] = []
+    for start in range(0, len(keys), _MOST_READS):
+        for item in await counts.read_all(settings().table("tasks"), keys[start : start + _MOST_READS]):
+            if item["part"] == HEAD:
+                tasks[item["id"]] = task_of(item["id"], int(item["rev"]), item["told"])
+            else:
+                beside.append(item)
+    return tasks, beside
 
 
 def add(task: Task, promise: Promise | None, *also: Write) -> None:
@@ -81,12 +93,31 @@ def add(task: Task, promise: Promise | None, *also: Write) -> None:
         # One that has expired may still lie there: time to live takes its time.
         free = PartItem.id.does_not_exist() | (PartItem.expires_at < epoch(task.created_at))
         writes.append(lambda tx: tx.save(item, condition=free))
-    write_together([*writes, *_writes(None, task), *also])
+    writes += [lambda tx: _parts(tx, None, task), *counts.moves(None, task), *map(_placed, rows_of(task))]
+    write_together([*writes, *also])
 
 
 def change(before: Task, after: Task, *also: Write) -> None:
     """Raises Unmet(0) when somebody else has changed the task since it was read."""
-    write_together([*_writes(before, after), *also])
+    gone, come = rows_of(before) - rows_of(after), rows_of(after) - rows_of(before)
+    writes: list[Write] = [lambda tx: _parts(tx, before, after), *counts.moves(before, after), *also]
+    room = _MOST_WRITES - len(writes) - 1  # the first is two
+    if len(gone) + len(come) <= room:
+        write_together([*writes, *map(_placed, come), *map(_left, gone)])
+        return
+    with RowItem.batch_write() as batch:
+        for row in come:
+            batch.save(RowItem(row.list, row.place))
+    write_together(writes)
+    with RowItem.batch_write() as batch:
+        for row in gone:
+            batch.delete(RowItem(row.list, row.place))
+
+
+def running(before: datetime, limit: int) -> list[str]:
+    """Tasks that an execution should be working on, and that have not moved since `before`."""
+    found = RowItem.query(RUNNING, RowItem.place < f"{millis(before):014d}", limit=limit, consistent_read=True)
+    return [task_at(item.place) for item in found]
 
 
 async def promise(key: str, now: datetime) -> Promise | None:
@@ -124,8 +155,8 @@ async def page(filters: Filters, order: Order, limit: int, offset: int = 0, afte
         tasks = await _all_sorted(plan, filters, order)
         begin = offset + next((place for place, task in enumerate(tasks, 1) if task.id == after), 0)
         return _listed([(task.id, task) for task in tasks[begin : begin + limit + 1]], limit, len(tasks))
-    known, found = await asyncio.gather(counts.total(filters), _read(plan, filters, order, limit + 1, offset, after))
-    return _listed(found, limit, len(await _all_sorted(plan, filters, order)) if known is None else known)
+    found, total = await _read(plan, filters, order, limit + 1, offset, after)
+    return _listed(found, limit, len(await _all_sorted(plan, filters, order)) if total is None else total)
 
 
 def _listed(found: list[tuple[str, Task]], limit: int, total: int) -> Listed:
@@ -135,20 +166,28 @@ def _listed(found: list[tuple[str, Task]], limit: int, total: int) -> Listed:
 
 async def _read(
     plan: Plan, filters: Filters, order: Order, limit: int, offset: int, after: str | None
-) -> list[tuple[str, Task]]:
-    """Tasks with their cursors."""
+) -> tuple[list[tuple[str, Task]], int | None]:
+    """Tasks with their cursors, and how many there are in all, where the histograms know."""
     known: dict[str, Task] = {}
     fitting: list[str] = []
     async for cursors in _cursors(plan, order, after, _SIFTED_AT_ONCE if plan.sifted else offset + limit):
         if plan.sifted:
             known |= await heads([_task_of(cursor) for cursor in cursors])
-            cursors = [each for each in cursors if _task_of(each) in known and filters.fit(known[_task_of(each)])]
+            cursors = [each for each in cursors if _is(known.get(_task_of(each)), filters)]
         fitting += cursors
         if len(fitting) >= offset + limit:
             break
     chosen = fitting[offset : offset + limit]
-    known |= await heads([_task_of(cursor) for cursor in chosen if _task_of(cursor) not in known])
-    return [(cursor, known[_task_of(cursor)]) for cursor in chosen if _task_of(cursor) in known]
+    counters = counts.keys_of(filters)
+    more, cells = await _heads_and([_task_of(each) for each in chosen if _task_of(each) not in known], counters or [])
+    known |= more
+    found = [(cursor, known[_task_of(cursor)]) for cursor in chosen if _is(known.get(_task_of(cursor)), filters)]
+    return found, None if counters is None else counts.sum_of(cells, filters)
+
+
+def _is(task: Task | None, filters: Filters) -> bool:
+    """A row may be older than its task."""
+    return task is not None and filters.fit(task)
 
 
 async def _cursors(plan: Plan, order: Order, after: str | None, at_once: int) -> AsyncIterator[list[str]]:
@@ -186,16 +225,18 @@ async def _places(segment: Segment, descending: bool, limit: int, after: str) ->
     """At most `limit` of them, beyond `after`."""
     places: list[str] = []
     start: dict[str, Any] | None = wire.to_item({"list": segment.list, "place": after}) if after else None
+    condition, values = "#list = :list", {":list": segment.list}
+    if (segment.first, segment.last) != WHOLE:
+        condition += " AND place BETWEEN :first AND :last"
+        values |= {":first": segment.first, ":last": segment.last}
     while len(places) < limit:
         answer = await wire.call(
             "Query",
             {
                 "TableName": settings().table("task-lists"),
-                "KeyConditionExpression": "#list = :list AND place BETWEEN :first AND :last",
+                "KeyConditionExpression": condition,
                 "ExpressionAttributeNames": {"#list": "list"},
-                "ExpressionAttributeValues": wire.to_item(
-                    {":list": segment.list, ":first": segment.first, ":last": segment.last}
-                ),
+                "ExpressionAttributeValues": wire.to_item(values),
                 "ScanIndexForward": not descending,
                 "ConsistentRead": True,
                 "Limit": limit - len(places),
@@ -209,12 +250,8 @@ async def _places(segment: Segment, descending: bool, limit: int, after: str) ->
     return places
 
 
-def _writes(before: Task | None, after: Task) -> list[Write]:
-    """The first is the one whose condition says that nobody else was here."""
-    return [lambda tx: _parts(tx, before, after), *map(_row_write, _moves(before, after)), *counts.moves(before, after)]
-
-
 def _parts(transaction: TransactWrite, before: Task | None, after: Task) -> None:
+    """Its condition says that nobody else was here."""
     unchanged = PartItem.rev == before.rev if before else PartItem.id.does_not_exist()
     transaction.save(PartItem(after.id, HEAD, rev=after.rev, told=head_of(after)), condition=unchanged)
     body = body_of(after)
@@ -222,12 +259,11 @@ def _parts(transaction: TransactWrite, before: Task | None, after: Task) -> None
         transaction.save(PartItem(after.id, BODY, told=body))
 
 
-def _moves(before: Task | None, after: Task) -> list[tuple[Row, bool]]:
-    gone, come = (rows_of(before) if before else frozenset()), rows_of(after)
-    return [*((row, False) for row in gone - come), *((row, True) for row in come - gone)]
-
-
-def _row_write(move: tuple[Row, bool]) -> Write:
-    row, comes = move
+def _placed(row: Row) -> Write:
     item = RowItem(row.list, row.place)
-    return (lambda tx: tx.save(item)) if comes else (lambda tx: tx.delete(item))
+    return lambda tx: tx.save(item)
+
+
+def _left(row: Row) -> Write:
+    item = RowItem(row.list, row.place)
+    return lambda tx: tx.delete(item)
