@@ -7,23 +7,16 @@ from functools import cache
 from typing import Any
 
 from quintet.gateway.journals import WorkJournal
-from quintet.gateway.live import gateway
 from quintet.http.work import offload
+from quintet.personas import live
 from quintet.personas.cast import cast
-from quintet.personas.floor import Floor
-from quintet.personas.inbox import Queue
-from quintet.personas.memory import Memory
+from quintet.personas.live import clock
 from quintet.personas.paying import house_payer
 from quintet.personas.slack.api import SlackApi
 from quintet.personas.slack.events import Mention
 from quintet.personas.slack.replying import Replying
-from quintet.personas.store import conversations, notebook, processes
-from quintet.personas.talk import Talk
-from quintet.personas.tools.box import Toolbox
-from quintet.personas.tools.own import own_tools
-from quintet.personas.tools.team import team_tools
+from quintet.personas.store import notebook
 from quintet.settings import Settings, settings
-from quintet.store.clock import SystemClock
 from quintet.store.secrets import secret
 
 log = logging.getLogger("quintet.personas")
@@ -33,18 +26,6 @@ Job = Mapping[str, Any]
 _CLAIMED = timedelta(minutes=3)
 _REMEMBERED = timedelta(days=7)
 
-clock = SystemClock()
-
-
-@cache
-def floor() -> Floor:
-    return Floor(conversations, clock)
-
-
-@cache
-def memory() -> Memory:
-    return Memory(cast(), gateway(), conversations, notebook, floor(), clock)
-
 
 @cache
 def slack(token: str) -> SlackApi:
@@ -53,9 +34,7 @@ def slack(token: str) -> SlackApi:
 
 @cache
 def replying(token: str) -> Replying:
-    tools = [*own_tools(notebook, clock), *team_tools(cast(), gateway(), processes, clock)]
-    talk = Talk(gateway(), conversations, notebook, Queue(), Toolbox(tools), clock, floor())
-    return Replying(cast(), talk, slack(token), notebook, notebook, clock)
+    return Replying(cast(), live.talk(live.toolbox()), slack(token), notebook, notebook, clock)
 
 
 async def answer_mention(job: Job) -> None:
@@ -74,7 +53,7 @@ async def remember_call(job: Job) -> None:
         return
     try:
         async with WorkJournal("inbox", "vapi", principal="persona-vapi") as journal:
-            await memory().remember(
+            await live.memory().remember(
                 job["scope"],
                 job["caller"],
                 job["agent"],
@@ -92,7 +71,7 @@ async def remember_call(job: Job) -> None:
 
 async def fold_session(job: Job) -> None:
     async with WorkJournal("inbox", "fold", principal="persona-memory") as journal:
-        await memory().fold(job["session"], house_payer("memory"), journal)
+        await live.memory().fold(job["session"], house_payer("memory"), journal)
 
 
 WORK: Mapping[str, Callable[[Job], Awaitable[None]]] = {

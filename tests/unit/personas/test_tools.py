@@ -42,7 +42,8 @@ async def test_a_persona_knows_the_time_where_it_is_and_elsewhere() -> None:
 async def test_goals_and_the_journal_are_kept() -> None:
     room = Room()
     assert "- Retire one legacy service" in await use(room, "my_goals")
-    assert await use(room, "set_my_goals", {"goals": ["Sleep"]}) == "You have 1 goals now."
+    assert await use(room, "set_my_goals", {"goals": ["Sleep"]}) == "There is no tool set_my_goals."
+    assert await use(room, "set_my_goals", {"goals": ["Sleep"]}, "configure_agents") == "You have 1 goals now."
     assert await use(room, "my_goals") == "- Sleep"
     assert await use(room, "read_journal") == "It is empty."
     await use(room, "write_journal", {"entry": "Nobody called."})
@@ -103,7 +104,7 @@ async def test_a_task_is_created_for_those_who_may_create_one() -> None:
 def test_what_a_model_gets_wrong_is_told_to_it(name: str, arguments: str, told: str) -> None:
     @on_a_loop
     async def test() -> None:
-        assert told in await use(Room(), name, arguments)
+        assert told in await use(Room(), name, arguments, "configure_agents")
 
     test()
 

@@ -13,6 +13,7 @@ from quintet.store.clock import Clock
 from quintet.store.ids import new_id
 
 JOURNAL_KEPT = timedelta(days=365)
+_SET_GOALS = "configure_agents"
 _MOST_GOALS = 20
 _GOAL = 300
 _ENTRY = 2_000
@@ -31,7 +32,8 @@ def own_tools(notebook: Notebook, clock: Clock) -> Sequence[Tool]:
     return (
         Tool("current_time", "The date and the time", own.time, {"timezone": zone}, frozenset({"timezone"})),
         Tool("my_goals", "Your goals", own.goals, {}),
-        Tool("set_my_goals", "Replace your goals by these", own.set_goals, {"goals": goals}),
+        # Callers may be anybody: what a persona strives for is not theirs to change.
+        Tool("set_my_goals", "Replace your goals by these", own.set_goals, {"goals": goals}, permission=_SET_GOALS),
         Tool("read_journal", "Your latest journal entries", own.journal, {"count": count}, frozenset({"count"})),
         Tool("write_journal", "Add an entry to your journal", own.write, {"entry": {"type": "string"}}),
     )
