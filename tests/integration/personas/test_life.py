@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from quintet.http.entry import kept_loop
 from quintet.personas.life.fetching import Feeds, Unread
 from tests.conftest import Stack
 from tests.fakes.http import Served, serving
 from tests.gateway import Context
 from tests.integration.personas.conftest import Caller, Configure
+from tests.loops import on_a_loop
 
 PATH = "/internal/life/trigger"
 ACTIVITIES = ["news", "goals", "team_check", "reflection", "journal", "post"]
@@ -100,12 +100,17 @@ def test_a_feed_on_loopback_stands_in_for_the_internet(caller: Caller, configure
     [("/inside", "not public"), ("/round", "HTTP 302"), ("/large", "larger than"), ("/gone", "HTTP 404")],
 )
 def test_a_feed_leads_nowhere_else(site: Served, path: str, why: str) -> None:
-    with pytest.raises(Unread, match=why):
-        kept_loop().run_until_complete(Feeds(may_be_local=True).read(site.url + path))
+    @on_a_loop
+    async def test() -> None:
+        with pytest.raises(Unread, match=why):
+            await Feeds(may_be_local=True).read(site.url + path)
+
+    test()
 
 
-def test_a_feed_that_moved_is_followed(site: Served) -> None:
-    found = kept_loop().run_until_complete(Feeds(may_be_local=True).read(f"{site.url}/moved"))
+@on_a_loop
+async def test_a_feed_that_moved_is_followed(site: Served) -> None:
+    found = await Feeds(may_be_local=True).read(f"{site.url}/moved")
     assert [each.title for each in found] == ["Breaking"]
 
 
