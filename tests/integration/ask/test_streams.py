@@ -12,6 +12,8 @@ import requests
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from quintet.store.items import from_item
+from tests.conftest import Stack
 from tests.fakes.upstream import Behaviour, Upstream, upstream
 from tests.fakes.wires import Told
 from tests.integration.ask.conftest import Serve, Served
@@ -162,6 +164,31 @@ async def first_message(served: Served) -> tuple[Any, float]:
     async with connect(served.socket, additional_headers=served.keyed, close_timeout=0.1) as socket:
         await socket.send(json.dumps({"prompt": "x"}))
         return json.loads(await socket.recv()), time.monotonic()
+
+
+@on_a_loop
+async def test_hanging_up_on_a_whole_answer_cancels_the_vendor_too(
+    stack: Stack, telling: Served, vendor: Upstream
+) -> None:
+    vendor.usual = Behaviour("slow", seconds=25)
+    before = len(vendor.asked)
+    address = urlsplit(telling.url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    body = json.dumps({"prompt": "x", "metadata": {"request_id": "left-early"}})
+    head = f"POST /api/v1/ask HTTP/1.1\r\nHost: {address.netloc}\r\nX-Ryuzen-Key: {telling.key}\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    await asyncio.to_thread(eventually, lambda: len(vendor.asked) > before)
+    writer.transport.abort()
+    assert await asyncio.to_thread(vendor.asked[-1].hung_up.wait, 10)
+
+    def recorded() -> Any:
+        table = telling.environment["TABLE_PREFIX"] + "requests"
+        items = map(from_item, stack.endpoint.client("dynamodb").scan(TableName=table)["Items"])
+        return next((item for item in items if item["request_id"] == "left-early"), None)
+
+    (call,) = (await asyncio.to_thread(eventually, recorded))["facts"]["calls"]
+    assert call["failure"] == "cancelled"
+    assert call["cost"] > 0  # what may have been used is paid for
 
 
 @on_a_loop
