@@ -12,8 +12,8 @@ import requests
 
 from quintet.ask.envelope.model import context_of
 from tests.conftest import Stack
+from tests.readme import block
 from tests.sealing import NAME, Sealer, with_rsa
-from tests.snippets.seal import ask_sealed
 
 PATIENCE = 60
 CANARY = "canary-7d1f-Zebrafink"
@@ -89,10 +89,13 @@ def test_every_answer_of_several_models_is_sealed(front: str, keyed: dict[str, s
 
 
 def test_the_readmes_helper(front: str, keyed: dict[str, str]) -> None:
-    answered = ask_sealed(front, keyed["X-Ryuzen-Key"], "line 7: panic", prompt="Classify", metadata={"b": "ü", "a": 1})
+    helper: dict[str, Any] = {}
+    exec(block("test:seal"), helper)
+    metadata = {"b": "ü", "a": 1}
+    answered = helper["ask_sealed"](front, keyed["X-Ryuzen-Key"], "line 7: panic", prompt="Classify", metadata=metadata)
     assert answered.status_code == 200, answered.text
     assert "line 7: panic" in answered.json()["output"]
-    assert answered.json()["metadata"] == {"b": "ü", "a": 1}
+    assert answered.json()["metadata"] == metadata
 
 
 def test_the_documents_own_block_is_refused_and_told_why(front: str, keyed: dict[str, str]) -> None:

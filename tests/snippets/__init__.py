@@ -1,1 +1,0 @@
-"""What the README shows, as it stands there, so that it is run before it is believed."""
