@@ -62,7 +62,7 @@ class Inference(PolicyChoice):
 class OneStep(Inference):
     observation: list[Any]
     agent_id: str | None = None
-    step_id: str | None = Field(default=None, min_length=1, max_length=128)
+    step_id: str | None = None
 
 
 class ManySteps(Inference):
@@ -100,7 +100,8 @@ async def step(by: Caller, asked: Asked, body: OneStep) -> Json:
     handle = _handle(by, body.agent_id)
     spent = Spent()
     asked.facts["agent_id"] = handle.agent_id
-    done = await stepping().step(handle, body.observation, body.order(), spent, body.step_id)
+    step_id = None if body.step_id is None else checked_id(body.step_id, "step_id")
+    done = await stepping().step(handle, body.observation, body.order(), spent, step_id)
     _tell(asked, spent, agent_version=done.version, seed=done.seed, deterministic=body.deterministic)
     headers = {"x-agent-version": str(done.version)}
     if done.seed is not None:
@@ -146,7 +147,7 @@ async def step_batch(by: Caller, asked: Asked, body: ManySteps) -> Json:
 @router.post("/fork")
 async def fork(by: Caller, asked: Asked, body: Fork) -> Json:
     """A copy of an agent under a new id; from then on each goes its own way."""
-    source, target = _handle(by, body.agent_id), _handle(by, body.new_agent_id)
+    source, target = _handle(by, body.agent_id), _handle(by, body.new_agent_id, "new_agent_id")
     spent = Spent()
     asked.facts["agent_id"] = target.agent_id
     copy = await stepping().fork(source, target, spent)
@@ -190,9 +191,9 @@ def _described(handle: Handle, agent: Agent, pressure: float) -> dict[str, Any]:
     }
 
 
-def _handle(by: Principal, agent_id: str | None) -> Handle:
+def _handle(by: Principal, agent_id: str | None, field: str = "agent_id") -> Handle:
     """An agent is its caller's own: the same id names another agent for everybody else."""
-    agent_id = DEFAULT_AGENT if agent_id is None else checked_id(agent_id)
+    agent_id = DEFAULT_AGENT if agent_id is None else checked_id(agent_id, field)
     keep = timedelta(days=settings().agent_idle_days)
     return Handle(agent_key(by.account, agent_id), agent_id, keep, from_start=agent_id == DEFAULT_AGENT)
 

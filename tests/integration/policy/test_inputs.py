@@ -3,11 +3,13 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import pytest
 
 from quintet.identity.tokens import keyring
+from quintet.policy.model import agent_key
 from quintet.store.clock import epoch
 from tests.integration.policy.conftest import Client
 
@@ -42,6 +44,10 @@ def test_what_is_not_finite_in_32_bits_is_400(client: Client, number: str) -> No
         ("/step", {"observation": SEEN, "agent_id": "x" * 129}, "agent_id: "),
         ("/step", {"observation": SEEN, "agent_id": "a/b"}, "agent_id: "),
         ("/step", {"observation": SEEN, "agent_id": "a\nb"}, "agent_id: "),
+        ("/step", {"observation": SEEN, "agent_id": "half \ud800"}, "agent_id: "),
+        ("/step", {"observation": SEEN, "step_id": "half \ud800"}, "step_id: "),
+        ("/step", {"observation": SEEN, "step_id": "x" * 129}, "step_id: "),
+        ("/fork", {"new_agent_id": "a/b"}, "new_agent_id: "),
         ("/step", {"observation": SEEN, "seed": -1}, "seed: "),
         ("/step", {"observation": SEEN, "seed": 2**53}, "seed: "),
         ("/step", {"observation": SEEN, "step_id": ""}, "step_id: "),
@@ -171,6 +177,18 @@ def test_an_agent_is_its_callers_own(client: Client, another: Any) -> None:
     assert stranger("GET", "/agents/mine").status == 404
     stranger.reset("mine")
     assert client.agent("mine")["steps"] == 1
+
+
+def test_an_agent_of_any_name_can_be_looked_at(client: Client) -> None:
+    for name in ("session abc", "caf\u00e9", "a|b#c?d", "\U0001f9ed"):
+        client.reset(name)
+        assert client.agent(quote(name))["agent_id"] == name
+
+
+def test_no_two_accounts_share_an_agent_however_they_are_named() -> None:
+    names = ["a", "a/b", "a|b", "user#a", ""]
+    agents = ["c", "b|c", "|c", "#", "default"]
+    assert len({agent_key(f"user#{name}", agent) for name in names for agent in agents}) == 25
 
 
 def test_a_role_that_only_reads_may_not_step(unlimited: None) -> None:

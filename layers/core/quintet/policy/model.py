@@ -153,8 +153,11 @@ class Order:
 
 
 def agent_key(account: str, agent_id: str) -> str:
-    """An agent is its caller's own: nobody steps, reads or resets another account's."""
-    return f"{account}|{agent_id}"
+    """An agent is its caller's own: nobody steps, reads or resets another account's.
+
+    An account may hold any character; what follows the last slash is the agent's id, which has none.
+    """
+    return f"{account}/{agent_id}"
 
 
 def connection_key(connection_id: str) -> str:
@@ -162,12 +165,12 @@ def connection_key(connection_id: str) -> str:
     return f"socket#{connection_id}"
 
 
-def checked_id(agent_id: str) -> str:
-    """Raises Failure for what could not stand in a path or in a line of a log."""
-    if not 0 < len(agent_id) <= LONGEST_ID or not agent_id.isprintable() or "/" in agent_id or agent_id.isspace():
+def checked_id(text: str, field: str = "agent_id") -> str:
+    """Raises Failure for what could not stand in a path, a key or a line of a log."""
+    if not 0 < len(text) <= LONGEST_ID or not text.isprintable() or "/" in text or text.isspace():
         issue = f"Must be 1 to {LONGEST_ID} printable characters without a slash"
-        raise Failure(Kind.INVALID, f"agent_id: {issue}", details={"field": "agent_id", "issue": issue})
-    return agent_id
+        raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+    return text
 
 
 def unknown(agent_id: str, kind: Kind = Kind.REJECTED) -> Failure:
