@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quintet.gateway import present
-from quintet.gateway.catalogue import store
+from quintet.gateway.catalogue import reading
 from quintet.gateway.catalogue.store import GenerationItem
 from quintet.gateway.present import Health, Learned, Measured, State
 from quintet.store.ids import new_id
@@ -100,4 +100,4 @@ def test_every_edit_of_the_catalogue_grows_the_generation() -> None:
     before = asyncio.run(present.read()).generation
     write_together([GenerationItem.grown()])
     assert asyncio.run(present.read()).generation == before + 1
-    assert asyncio.run(store.read(before + 1)).generation == before + 1
+    assert asyncio.run(reading.read(before + 1)).generation == before + 1

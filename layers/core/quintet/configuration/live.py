@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from quintet.configuration import store
+from quintet.configuration import reading
 from quintet.configuration.model import SYSTEM, Document, values_of
 from quintet.configuration.system import schema
 
@@ -14,7 +14,7 @@ _known: dict[str, tuple[float, Document]] = {}
 async def document(name: str) -> Document:
     until, known = _known.get(name, (0.0, Document(name)))
     if time.monotonic() >= until:
-        known = await store.read(name)
+        known = await reading.read(name)
         keep(known)
     return known
 

@@ -1,20 +1,16 @@
 """The configuration table: each document's newest version, and every version it ever had."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.transactions import TransactWrite
 
 from quintet.configuration.model import Document
-from quintet.settings import settings
-from quintet.store import wire
-from quintet.store.clock import from_millis, millis
+from quintet.configuration.reading import NEWEST, document_of
+from quintet.configuration.reading import read as read
+from quintet.store.clock import millis
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
-
-_NEWEST = "newest"
 
 
 class DocumentItem(Table):
@@ -29,23 +25,9 @@ class DocumentItem(Table):
     changed = UnicodeAttribute()
 
 
-async def read(name: str) -> Document:
-    """One read over the fast path: every function asks, every ten seconds."""
-    answer = await wire.call(
-        "GetItem",
-        {
-            "TableName": settings().table("configuration"),
-            "Key": {"name": {"S": name}, "place": {"S": _NEWEST}},
-            "ConsistentRead": True,
-        },
-    )
-    row = wire.from_item(answer.get("Item", {}))
-    return _document(name, row) if row else Document(name)
-
-
 def write(after: Document, *also: Write) -> None:
     """Raises Unmet when somebody else has written since the version before was read."""
-    newest, kept = _item(after, _NEWEST), _item(after, f"v#{after.version:010d}")
+    newest, kept = _item(after, NEWEST), _item(after, f"v#{after.version:010d}")
     unchanged = DocumentItem.version == after.version - 1 if after.version > 1 else DocumentItem.name.does_not_exist()
 
     def save(transaction: TransactWrite) -> None:
@@ -63,7 +45,7 @@ def versions(name: str, limit: int, before: int | None = None) -> list[Document]
         scan_index_forward=False,
         limit=limit,
     )
-    return [_document(name, item.attribute_values) for item in found]
+    return [document_of(name, item.attribute_values) for item in found]
 
 
 def _item(document: Document, place: str) -> DocumentItem:
@@ -76,7 +58,3 @@ def _item(document: Document, place: str) -> DocumentItem:
         by=document.by,
         changed=json.dumps(document.changed, separators=(",", ":")),
     )
-
-
-def _document(name: str, row: Mapping[str, Any]) -> Document:
-    return Document(name, int(row["version"]), from_millis(int(row["at"])), row["by"], json.loads(row["changed"]))

@@ -11,30 +11,16 @@ The generation lies where every instance looks all the time: in the table of `ga
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.transactions import TransactWrite
 
-from quintet.gateway.catalogue.model import (
-    BUILTIN,
-    BUILTIN_PROVIDER,
-    ECHO,
-    ECHO_MODEL,
-    Catalogue,
-    Defaults,
-    Model,
-    Price,
-    Provider,
-)
+from quintet.gateway.catalogue.model import Catalogue, Defaults, Model, Price, Provider
+from quintet.gateway.catalogue.reading import ALL, catalogue_of
 from quintet.gateway.catalogue.rows import body_of, defaults_of, model_of, price_of, provider_of
-from quintet.settings import settings
-from quintet.store import wire
-from quintet.store.items import from_item
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
 
-_ALL = "catalogue"
 _REMOVED = "removed"
 _ROUTING = "routing"
 _TOGETHER = 45  # a transaction takes 100 writes; a model is two
@@ -64,49 +50,10 @@ class GenerationItem(Table):
         return lambda tx: tx.update(cls("now", "catalogue"), actions=[cls.generation.add(1)])
 
 
-async def read(generation: int) -> Catalogue:
-    """All of it, as of `generation` at the least."""
-    items: list[dict[str, Any]] = []
-    start: Any = None
-    while True:
-        answer = await wire.call(
-            "Query",
-            {
-                "TableName": settings().table("catalogue"),
-                "KeyConditionExpression": "pk = :all",
-                "ExpressionAttributeValues": {":all": {"S": _ALL}},
-                "ConsistentRead": True,
-                **({"ExclusiveStartKey": start} if start else {}),
-            },
-        )
-        items += [from_item(item) for item in answer["Items"]]
-        start = answer.get("LastEvaluatedKey")
-        if not start:
-            return _catalogue(generation, items)
-
-
 def all_of_it() -> Catalogue:
     """The same for who edits; the generation is of no use there."""
-    items = [item.attribute_values for item in CatalogueItem.query(_ALL, consistent_read=True)]
-    return _catalogue(0, items)
-
-
-def _catalogue(generation: int, items: Iterable[dict[str, Any]]) -> Catalogue:
-    providers: dict[str, Provider] = {}
-    models: dict[str, Model] = {}
-    defaults = Defaults()
-    for item in items:
-        kind, _, name = item["sk"].partition("#")
-        body, rev = json.loads(item["body"]), int(item["rev"])
-        if kind == "provider":
-            providers[name] = provider_of(name, body, rev)
-        elif kind == "model":
-            models[name] = model_of(name, body, rev)
-        else:
-            defaults = defaults_of(body, rev)
-    providers.setdefault(BUILTIN, BUILTIN_PROVIDER)
-    models.setdefault(ECHO, ECHO_MODEL)
-    return Catalogue(generation, providers, models, defaults)
+    items = [item.attribute_values for item in CatalogueItem.query(ALL, consistent_read=True)]
+    return catalogue_of(0, items)
 
 
 def provider(id: str) -> Provider | None:  # noqa: A002
@@ -142,7 +89,7 @@ def put_defaults(defaults: Defaults, *also: Write) -> None:
 
 def remove(kind: str, id: str, rev: int, *also: Write) -> None:  # noqa: A002
     """No later filling brings it back. Raises Unmet for a lost race."""
-    item, mark = CatalogueItem(_ALL, f"{kind}#{id}"), CatalogueItem(_REMOVED, f"{kind}#{id}", body="{}")
+    item, mark = CatalogueItem(ALL, f"{kind}#{id}"), CatalogueItem(_REMOVED, f"{kind}#{id}", body="{}")
 
     def write(transaction: TransactWrite) -> None:
         transaction.delete(item, condition=CatalogueItem.rev == rev)
@@ -158,7 +105,7 @@ def prices(model_id: str) -> list[Price]:
 
 def fill(providers: Iterable[Provider], models: Iterable[Model]) -> int:
     """Adds those that are not there, renews those that nobody has edited. Answers how many were written."""
-    stored = {item.sk: item for item in CatalogueItem.query(_ALL, consistent_read=True)}
+    stored = {item.sk: item for item in CatalogueItem.query(ALL, consistent_read=True)}
     removed = {item.sk for item in CatalogueItem.query(_REMOVED, consistent_read=True)}
     items: list[tuple[str, str, str | None]] = [(f"provider#{each.id}", body_of(each), None) for each in providers]
     items += [(f"model#{each.id}", body_of(each), each.price.version) for each in models]
@@ -176,7 +123,7 @@ def _filled(sk: str, body: str, price_version: str | None) -> Write:
     unedited = CatalogueItem.pk.does_not_exist() | (CatalogueItem.rev == 0)
 
     def write(transaction: TransactWrite) -> None:
-        transaction.save(CatalogueItem(_ALL, sk, body=body, rev=0), condition=unedited)
+        transaction.save(CatalogueItem(ALL, sk, body=body, rev=0), condition=unedited)
         if price_version:
             model_id = sk.partition("#")[2]
             transaction.save(CatalogueItem(f"price#{model_id}", price_version, body=body, rev=0))
@@ -186,13 +133,13 @@ def _filled(sk: str, body: str, price_version: str | None) -> Write:
 
 def _item(sk: str) -> CatalogueItem | None:
     try:
-        return CatalogueItem.get(_ALL, sk, consistent_read=True)
+        return CatalogueItem.get(ALL, sk, consistent_read=True)
     except CatalogueItem.DoesNotExist:
         return None
 
 
 def _put(sk: str, body: str, rev: int, also: Iterable[Write]) -> None:
-    item = CatalogueItem(_ALL, sk, body=body, rev=rev)
+    item = CatalogueItem(ALL, sk, body=body, rev=rev)
     unchanged = CatalogueItem.rev == rev - 1
     if rev == 1:  # nobody has edited it, or there is none
         unchanged = CatalogueItem.pk.does_not_exist() | unchanged

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from quintet.gateway.ledger.model import Budget, Place, Scope, Window, budget_id, home_of
-from quintet.gateway.ledger.store.budgets import Known
+from quintet.gateway.ledger.store.known import Known
 from quintet.gateway.model import Payer
 from quintet.identity.recent import Recent
 

@@ -3,22 +3,23 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from quintet.events.audit import audited
-from quintet.gateway.ledger.budgets import Budgets
 from quintet.gateway.ledger.definitions import Definitions
 from quintet.gateway.ledger.keeper import Keeper
 from quintet.gateway.ledger.leases import Leases
 from quintet.gateway.ledger.model import Ledger, Scope, State
 from quintet.gateway.ledger.settling import Settling
-from quintet.gateway.ledger.store import abandoned, budgets, purses
+from quintet.gateway.ledger.store import abandoned, known, purses
 from quintet.gateway.ledger.telling import Telling
+
+if TYPE_CHECKING:
+    from quintet.gateway.ledger.budgets import Budgets
 
 
 @cache
 def definitions() -> Definitions:
-    return Definitions(budgets)
+    return Definitions(known)
 
 
 @cache
@@ -29,11 +30,22 @@ def settling() -> Settling:
 @cache
 def ledger() -> Ledger:
     """This process's own."""
-    return Keeper(purses, definitions(), Leases(purses), settling().give_up, Telling(budgets.told))
+    return Keeper(purses, definitions(), Leases(purses), settling().give_up, Telling(_mark))
+
+
+def _mark(*told: Any) -> None:
+    from quintet.gateway.ledger.store import budgets
+
+    budgets.told(*told)
 
 
 @cache
-def control() -> Budgets:
+def control() -> "Budgets":
+    """Sets budgets: what only spends them starts without it."""
+    from quintet.events.audit import audited
+    from quintet.gateway.ledger.budgets import Budgets
+    from quintet.gateway.ledger.store import budgets
+
     return Budgets(budgets, purses.read, audited, definitions().forget)
 
 

@@ -5,12 +5,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from quintet.errors import Failure
-from quintet.events.platform import platform_event
-from quintet.events.store import outbox
 from quintet.gateway.ledger.model import Budget
 from quintet.http.work import offload
 from quintet.identity.recent import Recent
-from quintet.store.transactions import Unmet, Write
 
 Mark = Callable[..., None]
 """`store.budgets.told`: marks the window and tells in one transaction. Raises Unmet when it was told already."""
@@ -24,8 +21,13 @@ class Telling:
     async def __call__(self, budget: Budget, number: int, failure: Failure, now: datetime) -> None:
         if self._done.get((budget.id, number)):
             return
+        # Seldom, and never for a caller that may spend: a start need not pay for it.
+        from quintet.events.platform import platform_event
+        from quintet.events.store import outbox
+        from quintet.store.transactions import Unmet
+
         data = {"budget_id": budget.id, **failure.details}
-        event: Write = outbox(platform_event("budget.exhausted", budget.id, data, now=now))
+        event = outbox(platform_event("budget.exhausted", budget.id, data, now=now))
         with suppress(Unmet):
             await offload(self._mark, budget, number, event)
         self._done.put((budget.id, number), True)

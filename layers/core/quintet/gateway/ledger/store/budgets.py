@@ -1,8 +1,7 @@
 """The budgets table: what was defined, and the purses of all budgets whose money lies on no account."""
 
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,17 +11,17 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.transactions import TransactWrite
 
-from quintet.gateway.ledger.model import ON_ACCOUNTS, SHARED, Budget, Place, Scope, Window
+from quintet.gateway.ledger.model import ON_ACCOUNTS, SHARED, Budget, Place, Scope
 from quintet.gateway.ledger.purse import Pot
-from quintet.settings import settings
-from quintet.store import wire
-from quintet.store.items import from_item, to_item
+from quintet.gateway.ledger.store.known import SHARED_BY_ALL, budget_of
+from quintet.gateway.ledger.store.known import Known as Known
+from quintet.gateway.ledger.store.known import known as known
+from quintet.gateway.ledger.store.known import present as present
 from quintet.store.pages import Page, Paging
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
 
 _ALL = "budgets"
-_SHARED = "shared"
 
 
 class ListedIndex(GlobalSecondaryIndex["BudgetItem"]):
@@ -61,7 +60,7 @@ class ScopeItem(Table):
         table_name = TableName("budgets")
 
     id = UnicodeAttribute(hash_key=True)
-    shared = UnicodeAttribute(default=_SHARED)
+    shared = UnicodeAttribute(default=SHARED_BY_ALL)
 
 
 class _Purse(Table):
@@ -94,53 +93,12 @@ class AccountPurseItem(_Purse):
         table_name = TableName("accounts")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What every instance knows: the budgets that all callers share, and of which other scopes there are any."""
-
-    shared: Sequence[Budget]
-    scopes: frozenset[Scope]
-
-
-async def known() -> Known:
-    request: dict[str, Any] = {
-        "TableName": settings().table("budgets"),
-        "IndexName": "shared",
-        "KeyConditionExpression": "#shared = :shared",
-        "ExpressionAttributeNames": {"#shared": "shared"},
-        "ExpressionAttributeValues": to_item({":shared": _SHARED}),
-    }
-    rows: list[dict[str, Any]] = []
-    while True:
-        answer = await wire.call("Query", request)
-        rows += [from_item(item) for item in answer["Items"]]
-        if "LastEvaluatedKey" not in answer:
-            break
-        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-    scopes = frozenset(Scope(row["id"][6:]) for row in rows if row["id"].startswith("scope#"))
-    return Known([_budget(row) for row in rows if "cap" in row], scopes)
-
-
-async def present(ids: Iterable[str]) -> dict[str, Budget]:
-    """Those of these that there are. At most 100."""
-    wanted: dict[str, Any] = {settings().table("budgets"): {"Keys": [{"id": {"S": each}} for each in ids]}}
-    found: dict[str, Budget] = {}
-    while wanted:
-        answer = await wire.call("BatchGetItem", {"RequestItems": wanted})
-        for items in answer["Responses"].values():
-            for item in items:
-                budget = _budget(from_item(item))
-                found[budget.id] = budget
-        wanted = answer.get("UnprocessedKeys", {})
-    return found
-
-
 def find(identifier: str) -> Budget | None:
     try:
         item = BudgetItem.get(identifier, consistent_read=True)
     except DoesNotExist:
         return None
-    return _budget(item.attribute_values) if "cap" in item.attribute_values else None
+    return budget_of(item.attribute_values) if "cap" in item.attribute_values else None
 
 
 def page(paging: Paging, scope: Scope | None = None, subject: str | None = None) -> Page[Budget]:
@@ -154,7 +112,7 @@ def page(paging: Paging, scope: Scope | None = None, subject: str | None = None)
     found = list(
         BudgetItem.listed_index.query(_ALL, range_key_condition=within, limit=paging.offset + paging.limit + 1)
     )[paging.offset :]
-    budgets = [_budget(item.attribute_values) for item in found[: paging.limit]]
+    budgets = [budget_of(item.attribute_values) for item in found[: paging.limit]]
     return Page(budgets, budgets[-1].name if len(found) > paging.limit else None)
 
 
@@ -258,7 +216,7 @@ def _item(budget: Budget) -> BudgetItem:
     return BudgetItem(
         budget.id,
         name=budget.name,
-        shared=_SHARED if budget.scope in SHARED else None,
+        shared=SHARED_BY_ALL if budget.scope in SHARED else None,
         scope=budget.scope.value,
         subject=budget.subject,
         window=budget.window.value,
@@ -267,17 +225,4 @@ def _item(budget: Budget) -> BudgetItem:
         shards=budget.shards,
         updated_at=budget.updated_at,
         updated_by=budget.updated_by,
-    )
-
-
-def _budget(row: Any) -> Budget:
-    return Budget(
-        Scope(row["scope"]),
-        row["subject"],
-        Window(row["window"]),
-        int(row["cap"]),
-        int(row["since"]),
-        int(row["shards"]),
-        int(row["updated_at"]),
-        row["updated_by"],
     )
