@@ -15,7 +15,7 @@ from starlette.responses import Response
 from operations.queues import queues
 from quintet.errors import Failure, Kind
 from quintet.gateway import present
-from quintet.gateway.catalogue import store
+from quintet.gateway.catalogue import reading
 from quintet.gateway.keys import Keyring
 from quintet.gateway.ledger.live import control
 from quintet.gateway.ledger.model import SHARED
@@ -64,7 +64,7 @@ async def healthz(asked: Asked) -> Response:
 @cache
 def views() -> Views:
     """Without the vendors' keys: here it only matters whether there are any."""
-    return Views(present.read, store.read, Keyring(glance()))
+    return Views(present.read, reading.read, Keyring(glance()))
 
 
 def _answers(view: View, provider: str, now: datetime) -> bool:
