@@ -8,7 +8,7 @@ from quintet.alerts import store as alerts
 from quintet.alerts.model import Figures, findings, raised
 from quintet.configuration import live
 from quintet.gateway import present
-from quintet.gateway.catalogue import store
+from quintet.gateway.catalogue import reading
 from quintet.gateway.keys import Keyring
 from quintet.gateway.vault.live import glance
 from quintet.gateway.view import Views
@@ -21,7 +21,7 @@ _NANO = 1_000_000_000
 
 log = logging.getLogger("quintet.rollup")
 
-_views = Views(present.read, store.read, Keyring(glance()))
+_views = Views(present.read, reading.read, Keyring(glance()))
 
 
 async def look(now: datetime) -> int:
