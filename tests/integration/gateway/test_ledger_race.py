@@ -89,6 +89,7 @@ async def race() -> None:
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     assert sum(begun) == PROCESSES * EACH >= 1000
 
+    await told()
     settling = Settling(purses, abandoned, Later())  # the dead ones' time has run out
     for table in ("accounts", "budgets"):
         for shard in range(purses.HELD_SHARDS):
