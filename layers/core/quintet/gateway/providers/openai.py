@@ -206,7 +206,7 @@ def _finish(reason: Any) -> str | None:
         raise ProviderFault(Fault.SERVER, f"{_VENDOR} ended the answer with an error", charged=True)
     if reason == "function_call":
         return "tool_calls"
-    return reason if reason in _FINISHES else "stop"
+    return reason if isinstance(reason, str) and reason in _FINISHES else "stop"
 
 
 def usage_of(told: Any) -> Usage | None:
