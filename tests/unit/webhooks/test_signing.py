@@ -12,13 +12,14 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from quintet.webhooks.model import body, new_secret
 from quintet.webhooks.signing import signed
 
-NOW = datetime.now(UTC)
-BODY = body("task.created", NOW, {"task_id": "task_1", "title": "Grüße"}).encode()
+BODY = body(
+    "task.created", datetime(2026, 11, 20, 10, 30, tzinfo=UTC), {"task_id": "task_1", "title": "Grüße"}
+).encode()
 
 
 @pytest.mark.parametrize("secret", [new_secret(), "your_webhook_secret"])
 def test_a_receivers_library_accepts_it(secret: str) -> None:
-    headers = signed("evt_1", BODY, [secret], NOW)
+    headers = signed("evt_1", BODY, [secret], datetime.now(UTC))
     library = Webhook(secret) if secret.startswith("whsec_") else Webhook(secret.encode())
     assert library.verify(BODY.decode(), headers) == json.loads(BODY)
     with pytest.raises(WebhookVerificationError):
@@ -29,14 +30,14 @@ def test_a_receivers_library_accepts_it(secret: str) -> None:
 
 def test_both_secrets_sign_while_one_replaces_the_other() -> None:
     old, new = new_secret(), new_secret()
-    headers = signed("evt_1", BODY, [new, old], NOW)
+    headers = signed("evt_1", BODY, [new, old], datetime.now(UTC))
     for secret in (old, new):
         Webhook(secret).verify(BODY.decode(), headers)
     assert headers["webhook-signature"].count("v1,") == 2
 
 
 def test_the_plain_signature_covers_the_body_alone() -> None:
-    headers = signed("evt_1", BODY, ["your_webhook_secret"], NOW)
+    headers = signed("evt_1", BODY, ["your_webhook_secret"], datetime.now(UTC))
     assert headers["x-kyros-signature"] == hmac.new(b"your_webhook_secret", BODY, sha256).hexdigest()
 
 
