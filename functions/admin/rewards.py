@@ -10,6 +10,7 @@ from admin.access import Admin, Pages
 from admin.reading import page_of
 from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
+from quintet.gateway.learning import learn
 from quintet.gateway.model import NANO
 from quintet.http.answers import Json
 from quintet.http.exchange import exchange_of
@@ -37,7 +38,7 @@ async def listed(request: Request, paging: Pages, _admin: Admin) -> Json:
 
 
 @router.post("/{request_id}")
-async def hear(request_id: str, told: Told, admin: Admin) -> Json:
+async def hear(request_id: str, told: Told, request: Request, admin: Admin) -> Json:
     """How good an answer was, blended into the reward of each of the request's calls, once."""
     found: list[Reward] = []
     for record in await by_request(request_id):
@@ -53,6 +54,7 @@ async def hear(request_id: str, told: Told, admin: Admin) -> Json:
             heard.append({**shown(reward), "reward": mean, "feedback": told.reward})
     if not heard:
         raise Failure(Kind.CONFLICT, "This request's reward was told before: it counts once")
+    await learn(exchange_of(request).at)
     return Json({"request_id": request_id, "rewards": heard})
 
 

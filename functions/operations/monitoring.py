@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from operations.metrics import views
+from operations.figures import views
 from quintet.alerts import store as alerts
 from quintet.alerts.model import Alert, Severity, Standing, told
 from quintet.configuration import live, store

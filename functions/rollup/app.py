@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from quintet.events import store as log
+from quintet.gateway.learning import learn_of_late
 from quintet.gateway.ledger import live as ledger
 from quintet.http.work import offload
 from quintet.store.clock import SystemClock, from_millis
@@ -15,7 +16,7 @@ from quintet.telemetry.rollup import portions_of, roll_up
 from quintet.telemetry.rules import Record, calls_of, record_of_event
 from quintet.telemetry.store import rewards
 from quintet.telemetry.store.books import TableBooks
-from rollup import alerting, learning
+from rollup import alerting
 from rollup.live import events_of, health_event
 
 journal = logging.getLogger("quintet.rollup")
@@ -50,7 +51,7 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
     if live:
         await offload(log.append, live)
     if any(calls_of(each) for each in records):
-        await learning.learn(now)
+        await learn_of_late(now)
     return {"settled": settled, "counted": counted, "told": len(live)}
 
 

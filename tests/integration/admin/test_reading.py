@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from quintet.gateway import present
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import SystemClock, from_millis, iso, millis
@@ -155,6 +156,9 @@ class TestRewards:
         assert "counts once" in admin.refused("POST", path, {"reward": 1}, status=409)
         belief = asyncio.run(rewards.believed())[model, "small"]
         assert (belief.alpha, belief.beta) == pytest.approx((1.5, 1.5))
+        learned = asyncio.run(present.read()).learned
+        assert learned.posteriors[model]["small"] == (1.5, 1.5)
+        assert learned.models[model] == present.Measured(250.0, 0.0)
         (entry,) = [each for each in admin("GET", "/rewards")["rewards"] if each["model_id"] == model]
         assert (entry["reward"], entry["feedback"]) == (0.5, 0.2)
 

@@ -103,12 +103,12 @@ def test_it_has_the_documents_names_and_ours(exposition: str) -> None:
 
 
 def test_a_part_that_cannot_be_read_hides_no_other(exposition: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from operations import metrics
+    from operations import figures
 
     async def broken() -> Any:
         raise ConnectionError
 
-    monkeypatch.setattr(metrics, "queues", broken)
+    monkeypatch.setattr(figures, "queues", broken)
     text = ask("/metrics").text
     assert 'quintet_scrape_success{part="queues"} 0' in text
     assert 'quintet_scrape_success{part="counted"} 1' in text
@@ -175,7 +175,7 @@ class TestHealthz:
     def test_is_not_while_none_is(self) -> None:
         from dataclasses import replace
 
-        from operations.metrics import views
+        from operations.figures import views
 
         known = store.provider("builtin")
         name = f"p-{secrets.token_hex(4)}"

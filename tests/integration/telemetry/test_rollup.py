@@ -10,6 +10,7 @@ import pytest
 
 from quintet.events import store as log
 from quintet.events.model import GATEWAY
+from quintet.gateway import present
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import SystemClock
@@ -91,7 +92,7 @@ async def test_a_record_is_counted_rewarded_and_told_of_within_seconds(stack: St
     await wire.call("PutItem", {"TableName": settings().table("requests"), "Item": to_item(told)})
     started = time.monotonic()
     types: list[str] = []
-    while len(types) < 3:
+    while len(types) < 3:  # the test ends after half a minute
         await asyncio.sleep(0.05)
         entries = log.read(GATEWAY, since, 1000).entries
         types = [each.event.type for each in entries if each.event.data["request_id"] == told["request_id"]]
@@ -103,3 +104,24 @@ async def test_a_record_is_counted_rewarded_and_told_of_within_seconds(stack: St
     assert [(each.call_id, each.reward, each.feedback) for each in kept] == [
         (each["call_id"], 0.9, None) for each in calls
     ]
+
+
+@pytest.mark.usefixtures("function_environment")
+@on_a_loop
+async def test_a_provider_that_falls_ill_is_told_of(stack: Stack) -> None:
+    now = SystemClock().now()
+    since, provider = log.head(GATEWAY).seq, f"ill-{now.timestamp()}"
+    for _ in range(present.DOWN_AFTER):
+        await present.failed(provider, "it broke", now)
+    await present.recovered(provider)
+    changes: list[Any] = []
+    while len(changes) < 3:
+        await asyncio.sleep(0.05)
+        entries = log.read(GATEWAY, since, 1000).entries
+        changes = [each.event.data for each in entries if each.event.data.get("provider_id") == provider]
+    assert [(each["from"], each["to"]) for each in changes] == [
+        ("healthy", "degraded"),
+        ("degraded", "down"),
+        ("down", "healthy"),
+    ]
+    assert changes[1]["last_error"] == "it broke"

@@ -15,11 +15,17 @@ _SECONDS = 5.0  # between two times: traffic that ends in between is learned fro
 _last = -_SECONDS
 
 
-async def learn(now: datetime) -> None:
+async def learn_of_late(now: datetime) -> None:
+    """At most every few seconds in this process."""
     global _last
     if time.monotonic() - _last < _SECONDS:
         return
     _last = time.monotonic()
+    await learn(now)
+
+
+async def learn(now: datetime) -> None:
+    """Every instance goes by it within ten seconds."""
     await keep(await learned(now))
 
 
