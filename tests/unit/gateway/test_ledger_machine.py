@@ -91,11 +91,14 @@ class Ledgers(RuleBasedStateMachine):
 
     @rule(data=st.data(), share=st.floats(0, 1), recorded=st.booleans())
     def settle(self, data: st.DataObject, share: float, recorded: bool) -> None:
+        """A call without a record is one whose process died before it wrote any."""
         if self.held:
             which, payer, held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
             self.run(self.instances[which].settle(held, int(held.bound * share)))
             if self.clock.at < held.expires_at and recorded:
                 self.log.append((payer, held))
+            elif not recorded:
+                self.crash(which)
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
