@@ -116,6 +116,11 @@ def test_a_task_fails_with_what_it_depends_on(caller: MakeCaller) -> None:
 def test_the_documents_status_is_counted(caller: MakeCaller) -> None:
     ada = caller()
     before = ada.data("GET", "/v1/agents/architect/status")
+    given = new_task(ada, assignee_role="architect", dependencies=[new_task(ada)])
+    waiting = ada.data("GET", "/v1/agents/architect/status")
+    assert waiting["queue_length"] == before["queue_length"] + 1
+    ada.data("DELETE", f"/v1/tasks/{given}")
+    assert ada.data("GET", "/v1/agents/architect/status")["queue_length"] == before["queue_length"]
     task = new_task(ada)
     ada.data("POST", "/v1/agents/architect/submit", {"task_id": task})
     ended(ada, task)

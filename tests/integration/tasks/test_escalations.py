@@ -36,8 +36,14 @@ APPROVAL = {
 REJECTION = {"decision": "rejected", "reason": "Too dear"}
 
 
+@pytest.fixture(scope="module")
+def fresh_workers(stack: Stack) -> None:
+    """Functions know a configuration for ten seconds: new processes read it anew."""
+    stack.system.deployment.renew_code()
+
+
 @pytest.fixture(autouse=True)
-def _plenty(function_environment: None) -> None:
+def _plenty(function_environment: None, fresh_workers: None) -> None:
     in_catalogue("glm-4.5", "claude-4.1-opus")
     configured({"escalation": {"max_daily_escalations": 1000}})
 

@@ -5,16 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from quintet.gateway.model import NANO
-from quintet.tasks.model import Filters, Status
 from quintet.tasks.running import AGENTS
-from quintet.tasks.store import counts
+from quintet.tasks.store import tasks
 from quintet.tasks.store.figures import of_role
 
 
 async def figures(role: str, now: datetime) -> dict[str, Any]:
     """kyros.md's status. Rates and means are of the last seven days; a task's duration is in minutes."""
-    active = await counts.total(Filters(status=Status.IN_PROGRESS, role=role)) or 0
-    waiting = await counts.total(Filters(status=Status.PENDING, role=role)) or 0
+    active, waiting = await tasks.busy(role)
     days = await of_role(role, now)
     week = _summed(days)
     ended = week.get("completed", 0) + week.get("failed", 0)

@@ -29,10 +29,10 @@ from quintet.tasks.errors import (
     OutOfTurn,
     TaskEnded,
 )
-from quintet.tasks.model import Filters, Progress, Status, Submission, Task, moved
+from quintet.tasks.model import Progress, Status, Submission, Task, moved
 from quintet.tasks.outcomes import Constraints, plan_of, review_of, work_of
 from quintet.tasks.owed import Debts
-from quintet.tasks.store import counts, steps, tasks
+from quintet.tasks.store import steps, tasks
 from quintet.tasks.store.figures import counted
 from quintet.tasks.terms import role_terms
 
@@ -86,8 +86,8 @@ class Runner:
             role = await role_terms(submission.role)
             if not role["enabled"]:
                 raise AgentUnavailable(f"The role '{submission.role}' is switched off")
-            busy = await counts.total(Filters(status=Status.IN_PROGRESS, role=submission.role))
-            if busy is not None and busy >= AGENTS:
+            working, _ = await tasks.busy(submission.role)
+            if working >= AGENTS:
                 return {"next": "wait", "seconds": _FULL_SECONDS}
             await self.budgeted(task)
             task = await self.escalate(task)
@@ -264,6 +264,7 @@ class Runner:
 
 
 _MOST_PARTICULARS = 8
+_SWITCHED_OFF = ("disabled", "is not configured")  # most of a catalogue: nothing that failed
 _MOST_FOR_A_CALL = 100_000_000_000  # 100 USD: what bounds a task is its budget
 
 
@@ -300,7 +301,8 @@ def _hopeless(failure: Failure) -> bool:
 def _particulars(failure: Failure) -> str:
     """Which models were tried, or left out, and why: people want to know what to mend."""
     tried = [f"{each.get('model')}: {each.get('failure')}" for each in failure.details.get("attempts", ())]
-    left_out = [f"{model}: {why}" for model, why in failure.details.get("excluded", {}).items()]
+    excluded = failure.details.get("excluded", {}).items()
+    left_out = [f"{model}: {why}" for model, why in excluded if not why.endswith(_SWITCHED_OFF)]
     told = "; ".join(dict.fromkeys([*tried, *left_out][:_MOST_PARTICULARS]))
     return f" ({told})" if told else ""
 

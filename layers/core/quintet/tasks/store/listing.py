@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from quintet.store.clock import millis
-from quintet.tasks.model import PRIORITIES, Filters, Order, SortBy, Task
+from quintet.tasks.model import PRIORITIES, Filters, Order, SortBy, Status, Task
 
 RUNNING = "running"  # tasks that an execution works on, those first that have not moved for longest
 _NONE_YET = "~"  # after every digit: what has no deadline comes last
@@ -63,7 +63,20 @@ def rows_of(task: Task) -> frozenset[Row]:
     rows |= {Row(f"g={tag}|{SortBy.CREATED}", places[SortBy.CREATED]) for tag in task.tags}
     if task.run and not task.ended:
         rows.add(Row(RUNNING, places[SortBy.UPDATED]))
+    if task.submission is not None and not task.ended:
+        working = task.run > 0 and task.status is Status.IN_PROGRESS
+        rows.add(Row((working_list if working else waiting_list)(task.submission.role), places[SortBy.CREATED]))
     return frozenset(rows)
+
+
+def working_list(role: str) -> str:
+    """What agents of a role are working on."""
+    return f"working|{role}"
+
+
+def waiting_list(role: str) -> str:
+    """What they have been given, and have not begun."""
+    return f"waiting|{role}"
 
 
 def place_of(task: Task, sort: SortBy) -> str:

@@ -14,7 +14,19 @@ from quintet.store.transactions import Write, write_together
 from quintet.tasks.model import Filters, Order, Task
 from quintet.tasks.store import counts
 from quintet.tasks.store.items import PartItem, RowItem
-from quintet.tasks.store.listing import RUNNING, WHOLE, Plan, Row, Segment, plan_of, rows_of, sort_key, task_at
+from quintet.tasks.store.listing import (
+    RUNNING,
+    WHOLE,
+    Plan,
+    Row,
+    Segment,
+    plan_of,
+    rows_of,
+    sort_key,
+    task_at,
+    waiting_list,
+    working_list,
+)
 from quintet.tasks.store.rows import BODY, HEAD, body_of, head_of, task_of
 
 _SIFTED_AT_ONCE = 100
@@ -112,6 +124,33 @@ def change(before: Task, after: Task, *also: Write) -> None:
     with RowItem.batch_write() as batch:
         for row in gone:
             batch.delete(RowItem(row.list, row.place))
+
+
+async def busy(role: str) -> tuple[int, int]:
+    """How many tasks the agents of a role work on, and how many wait for them."""
+    return await _count(working_list(role)), await _count(waiting_list(role))
+
+
+async def _count(name: str) -> int:
+    number = 0
+    start: Any = None
+    while True:
+        answer = await wire.call(
+            "Query",
+            {
+                "TableName": settings().table("task-lists"),
+                "KeyConditionExpression": "#list = :list",
+                "ExpressionAttributeNames": {"#list": "list"},
+                "ExpressionAttributeValues": wire.to_item({":list": name}),
+                "Select": "COUNT",
+                "ConsistentRead": True,
+                **({"ExclusiveStartKey": start} if start else {}),
+            },
+        )
+        number += int(answer["Count"])
+        start = answer.get("LastEvaluatedKey")
+        if not start:
+            return number
 
 
 def running(before: datetime, limit: int) -> list[str]:
