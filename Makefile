@@ -141,7 +141,7 @@ destroy: $(VENV)/.local $(TOOLS)/.installed ## Delete the stack; tables, keys an
 	@SAM_CLI_TELEMETRY=0 $(RUN) -m infra.release --env $(ENV) --sam $(TOOLS)/bin/sam --destroy
 
 .PHONY: check
-check: $(VENV)/.dev check-templates check-machines ## Format, lint, types, architecture, dead code, templates
+check: $(VENV)/.dev check-templates check-infra ## Format, lint, types, architecture, dead code, templates
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
@@ -153,9 +153,9 @@ check-templates: $(TOOLS)/.installed
 	@$(SAM) validate --lint --region us-east-1 >/dev/null
 	@$(TOOLS)/bin/cfn-lint infra/*.yaml
 
-.PHONY: check-machines
-check-machines: $(VENV)/.dev $(NODE_MODULES)
-	@$(RUN) -m pytest -q tests/infra/test_statemachines.py
+.PHONY: check-infra
+check-infra: $(VENV)/.dev $(NODE_MODULES)
+	@$(RUN) -m pytest -q tests/infra/test_statemachines.py tests/infra/test_observability.py
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and mend what can be mended by machine

@@ -20,6 +20,7 @@ QUEUES = (
     "curfews-failures",
     "fanout-failures",
     "rollup-failures",
+    "sweeps-failures",
 )
 _AGE = "ApproximateAgeOfOldestMessage"
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
+from quintet.telemetry import emf
 from tests.gateway import answer, event
 from tests.sandbox import Invocation, Sandbox
 
@@ -93,16 +94,15 @@ def test_metrics_have_few_dimensions(runtime: Runtime) -> None:
         for path in ("/v1/tasks", "/v1/nothing", "/v1/tasks"):  # a streamed answer is counted after its last byte
             sandbox.invoke(event("GET", path)).body()
         told = [json.loads(line) for line in sandbox.log().splitlines() if '"_aws"' in line][:2]
-    assert [line["status"] for line in told] == ["2xx", "4xx"]
+    assert [line["status"] for line in told] == [200, 404]
+    assert [line["Refusals"] for line in told] == [0, 1]
     for line in told:
         (definition,) = line["_aws"]["CloudWatchMetrics"]
         assert definition["Namespace"] == "Quintet"
-        assert definition["Dimensions"] == [["group", "status", "service"]]
-        assert {metric["Name"]: metric["Unit"] for metric in definition["Metrics"]} == {
-            "Requests": "Count",
-            "Latency": "Milliseconds",
-        }
-        assert (line["group"], line["service"], line["Requests"]) == ("tasks", "quintet", [1.0])
+        assert definition["Dimensions"] == [["Stack", "Group"]]
+        assert {metric["Name"]: metric["Unit"] for metric in definition["Metrics"]} == emf.REQUEST
+        assert (line["Group"], line["Stack"], line["Failures"], line["Exhausted"]) == ("tasks", "quintet", 0, 0)
+        assert line["Latency"] > 0
 
 
 @pytest.mark.parametrize("runtime", ["aws", "ours"])

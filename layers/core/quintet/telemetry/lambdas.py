@@ -14,10 +14,10 @@ from quintet.http.entry import Entry, Event, kept_loop
 from quintet.http.exchange import exchange_of
 from quintet.net import client
 from quintet.settings import platform, sampled, settings
+from quintet.telemetry import emf
 from quintet.telemetry.redaction import redacted
 
 _SERVICE = "quintet"
-_NAMESPACE = "Quintet"
 # Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
 _SECRETS = re.compile(
     r"(Bearer\s+)[\w.~+/=-]+|\b(qk_[a-z0-9]{1,16}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
@@ -70,7 +70,7 @@ class _Watched:
                 await self._app(scope, receive, send)
         finally:
             if settings().metrics:
-                _count(scope)
+                print(emf.request_line(exchange_of(scope)), flush=True)  # noqa: T201 - CloudWatch reads the log
 
     async def _traced(self, scope: Any, receive: Any, send: Any) -> None:
         from aws_xray_sdk.core import xray_recorder
@@ -131,21 +131,3 @@ def _trace() -> None:
     from aws_xray_sdk.core import patch
 
     wrapt.register_post_import_hook(lambda _module: patch(("botocore",)), "botocore.session")
-
-
-@cache
-def _metrics() -> Any:
-    from aws_lambda_powertools.metrics import Metrics
-
-    return Metrics(namespace=_NAMESPACE, service=_SERVICE)
-
-
-def _count(scope: Any) -> None:
-    """One line in CloudWatch's embedded format. Its dimensions are few: every combination costs money for good."""
-    exchange = exchange_of(scope)
-    metrics = _metrics()
-    metrics.add_dimension("group", exchange.group)
-    metrics.add_dimension("status", f"{exchange.status // 100}xx" if exchange.status else "none")
-    metrics.add_metric("Requests", "Count", 1)
-    metrics.add_metric("Latency", "Milliseconds", exchange.elapsed_ms())
-    metrics.flush_metrics()

@@ -10,6 +10,7 @@ from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, millis
 from quintet.store.ids import made_at
+from quintet.telemetry import emf
 
 SHARDS = 16
 _UNRECORDED = frozenset({"/health", "/healthz", "/metrics"})  # probes would be most of the log and tell nothing
@@ -21,6 +22,9 @@ async def record(exchange: Exchange) -> None:
     """Writes the record once: a second write of the same id is an outcome, not an error."""
     fields = fields_of(exchange)
     _tell(exchange, fields)
+    if settings().metrics:
+        for line in emf.call_lines(exchange.at, fields):
+            print(line, flush=True)  # noqa: T201 - CloudWatch reads the log
     if exchange.path in _UNRECORDED:
         return
     try:
@@ -79,6 +83,8 @@ def _tell(exchange: Exchange, fields: dict[str, Any]) -> None:
             "latency_ms": fields["latency_ms"],
             "request_id": exchange.request_id,
             "principal": fields.get("principal"),
+            "group": exchange.group,
+            **({"failure": fields["failure"]} if "failure" in fields else {}),
             **({"agent_id": exchange.facts["agent_id"]} if "agent_id" in exchange.facts else {}),
         },
     )
