@@ -11,6 +11,7 @@ from quintet.store.clock import SystemClock
 from quintet.webhooks.delivering import Delivering
 from quintet.webhooks.endpoints import Endpoints
 from quintet.webhooks.queue import DeliveryQueue, Errand
+from quintet.webhooks.standing import OwnersStanding
 from quintet.webhooks.store import deliveries, endpoints, gates
 
 _LOST = timedelta(minutes=20)  # longer than the queue keeps a message back
@@ -18,6 +19,7 @@ log = logging.getLogger("quintet.webhooks")
 
 _clock = SystemClock()
 _queue = DeliveryQueue()
+_may_read = OwnersStanding(_clock)
 
 
 @consume
@@ -25,7 +27,7 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
     """Answers the messages that failed, which come again; those that went well do not."""
     if "Records" not in event:
         return {"sent_again": await sweep()}
-    delivering = Delivering(endpoints, deliveries, gates, _queue, Endpoints(endpoints), _clock)
+    delivering = Delivering(endpoints, deliveries, gates, _queue, Endpoints(endpoints), _may_read, _clock)
     records = event["Records"]
     outcomes = await asyncio.gather(*(_one(delivering, record) for record in records))
     failed = [record["messageId"] for record, went_well in zip(records, outcomes, strict=True) if not went_well]
@@ -46,8 +48,7 @@ async def sweep() -> int:
     now = _clock.now()
     sent = 0
     for shard in range(deliveries.DUE_SHARDS):
-        lost = [Errand(*each) for each in await deliveries.overdue(shard, now - _LOST)]
-        if lost:
-            await _queue.send(lost, now)
-        sent += len(lost)
+        async for lost in deliveries.overdue(shard, now - _LOST):
+            await _queue.send([Errand(*each) for each in lost], now)
+            sent += len(lost)
     return sent

@@ -12,6 +12,7 @@ from quintet.webhooks.endpoints import Endpoints
 from quintet.webhooks.gate import Gate
 from quintet.webhooks.model import Attempt, Delivery, Endpoint
 from quintet.webhooks.queue import DeliveryQueue
+from quintet.webhooks.standing import OwnersStanding
 from quintet.webhooks.store import deliveries as delivery_table
 from quintet.webhooks.store import endpoints as endpoint_table
 from quintet.webhooks.store import gates as gate_table
@@ -21,10 +22,11 @@ Manager = Annotated[Principal, Depends(permitted("manage_webhooks"))]
 
 endpoints = Endpoints(endpoint_table)
 queue = DeliveryQueue()
+may_read = OwnersStanding(SystemClock())
 
 
 def delivering() -> Delivering:
-    return Delivering(endpoint_table, delivery_table, gate_table, queue, endpoints, SystemClock())
+    return Delivering(endpoint_table, delivery_table, gate_table, queue, endpoints, may_read, SystemClock())
 
 
 def shown(endpoint: Endpoint, gate: Gate) -> dict[str, Any]:

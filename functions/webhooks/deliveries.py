@@ -15,18 +15,15 @@ from quintet.events.platform import PLATFORM
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
 from quintet.http.work import offload
-from quintet.store.clock import SystemClock
 from quintet.webhooks.model import Endpoint, Standing, Status, delivery_of, invalid
 from quintet.webhooks.queue import Errand
-from quintet.webhooks.standing import OwnersStanding
 from quintet.webhooks.store import deliveries as table
-from webhooks.access import Manager, Reader, endpoints, queue, shown_delivery
+from webhooks.access import Manager, Reader, endpoints, may_read, queue, shown_delivery
 
 router = APIRouter(prefix="/v1/webhooks/{webhook_id}")
 
 _MOST_REPLAYED = 1000
 _PAGE = 200
-_may_read = OwnersStanding(SystemClock())
 
 
 class Range(BaseModel):
@@ -73,7 +70,8 @@ async def replay(webhook_id: str, delivery_id: str, request: Request, manager: M
         raise Failure(Kind.NOT_FOUND, f"There is no delivery '{delivery_id}'")
     if delivery.standing is Standing.PENDING and delivery.next_at > exchange.at:
         raise Failure(Kind.CONFLICT, "This delivery is still being tried: it needs no replay")
-    await table.ask_again(delivery, exchange.at)
+    if not await table.ask_again(delivery, exchange.at):
+        raise Failure(Kind.CONFLICT, "This delivery is just being tried: look at what comes of it first")
     await queue.send([Errand(endpoint.id, delivery.id)], exchange.at)
     return envelope(exchange, {"id": delivery.id, "status": "pending"}, "Delivery queued again", status=202)
 
@@ -89,7 +87,7 @@ async def replay_range(webhook_id: str, wanted: Range, request: Request, manager
     entries = await offload(_between, wanted.since, until, endpoint)
     errands = []
     for entry in entries:
-        if not await _may_read(endpoint, entry.event.needs):
+        if not await may_read(endpoint, entry.event.needs):
             continue
         delivery = delivery_of(entry, endpoint, exchange.at)
         if not await table.add(delivery):

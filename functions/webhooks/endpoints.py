@@ -1,6 +1,7 @@
 """Endpoints: create, list, get, change, delete, test."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -17,6 +18,8 @@ from quintet.webhooks.store import gates as gate_table
 from webhooks.access import Manager, Reader, delivering, endpoints, queue, shown, shown_attempt
 
 router = APIRouter(prefix="/v1/webhooks")
+
+_MOST_WAITING = 1000
 
 Url = Annotated[str, Field(min_length=1, max_length=2048)]
 Events = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)]
@@ -61,7 +64,8 @@ async def create(new: NewEndpoint, request: Request, manager: Manager) -> Json:
 async def listed(request: Request, reader: Reader) -> Json:
     """Newest first."""
     found = await endpoints.of(reader)
-    return envelope(exchange_of(request), {"webhooks": [await _shown(each) for each in found], "total": len(found)})
+    shown = await asyncio.gather(*map(_shown, found))
+    return envelope(exchange_of(request), {"webhooks": shown, "total": len(found)})
 
 
 @router.get("/{webhook_id}")
@@ -78,9 +82,11 @@ async def change(webhook_id: str, changes: Changes, request: Request, manager: M
     given = changes.model_dump(exclude_none=True, exclude={"secret_overlap_seconds"})
     overlap = timedelta(seconds=changes.secret_overlap_seconds)
     after = await endpoints.change(manager, webhook_id, given, overlap, exchange.at)
-    if after.status is Status.ACTIVE and before.status is not Status.ACTIVE:
-        waiting = await delivery_table.page(webhook_id, 1000, standing=Standing.PENDING)
-        await queue.send([Errand(webhook_id, each.id) for each in waiting.items], exchange.at)
+    goes_on = after.status is Status.ACTIVE and before.status is not Status.ACTIVE
+    if goes_on or after.url != before.url:
+        await gate_table.forgive(webhook_id)
+    if goes_on:
+        await _what_waited(webhook_id, exchange.at)
     return envelope(exchange, await _shown(after), "Webhook updated")
 
 
@@ -101,6 +107,14 @@ async def test(webhook_id: str, request: Request, manager: Manager) -> Json:
     answered = await delivering().test(endpoint, delivery_of(Entry(0, event, ""), endpoint, exchange.at))
     told: dict[str, Any] = {"delivered": answered.delivered, "event_id": event.id, **shown_attempt(answered.attempt)}
     return envelope(exchange, told, "Test delivered" if answered.delivered else "Test not delivered")
+
+
+async def _what_waited(webhook_id: str, now: datetime) -> None:
+    """Each with its day before it again. What is more than that is found by the next look for lost ones."""
+    waiting = await delivery_table.page(webhook_id, _MOST_WAITING, standing=Standing.PENDING)
+    asked = await asyncio.gather(*(delivery_table.ask_again(each, now) for each in waiting.items))
+    again = [Errand(webhook_id, each.id) for each, free in zip(waiting.items, asked, strict=True) if free]
+    await queue.send(again, now)
 
 
 async def _shown(endpoint: Endpoint) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from quintet.errors import Failure
 from quintet.identity.model import Principal
 from quintet.sockets.following.model import REMEMBERED, Follower
 from quintet.sockets.model import LONGEST, MAX_MESSAGE, Changed, Connection, Gone, too_large
@@ -62,16 +63,20 @@ class FakeConnections:
 
 @dataclass
 class FakePoster:
-    """`gone` are the connections whose clients have left; `posted` is in the order of the posts."""
+    """`gone` are the connections whose clients have left, `refusing` those that take nothing, and why; `posted` is in
+    the order of the posts."""
 
     posted: list[tuple[str, str | bytes]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    refusing: dict[str, Failure] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)  # set by every post
 
     async def post(self, connection_id: str, payload: str | bytes) -> None:
         if connection_id in self.gone:
             raise Gone
+        if connection_id in self.refusing:
+            raise self.refusing[connection_id]
         if len(payload.encode() if isinstance(payload, str) else payload) > MAX_MESSAGE:
             raise too_large()
         self.posted.append((connection_id, payload))

@@ -76,13 +76,18 @@ class FakeDeliveries:
 
     async def record(self, delivery: Delivery) -> None:
         key = (delivery.endpoint_id, delivery.id)
+        if self.rows[key].standing is not Standing.PENDING:
+            return
         self.rows[key] = delivery
         self.leases.pop(key, None)
 
-    async def ask_again(self, delivery: Delivery, now: datetime) -> None:
+    async def ask_again(self, delivery: Delivery, now: datetime) -> bool:
         key = (delivery.endpoint_id, delivery.id)
+        if key in self.leases and self.leases[key] >= now:
+            return False
         self.rows[key] = replace(self.rows[key], standing=Standing.PENDING, tried=0, asked_at=now, next_at=now)
         self.leases.pop(key, None)
+        return True
 
 
 class FakeGates:

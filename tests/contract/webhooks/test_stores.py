@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from quintet.webhooks.gate import admit
+from quintet.webhooks.gate import Gate, admit
 from quintet.webhooks.model import Attempt, Delivery, Standing
 from quintet.webhooks.store import deliveries, gates
 from tests.fakes.webhooks import FakeDeliveries, FakeGates
@@ -77,13 +77,44 @@ async def test_of_two_that_write_a_gate_the_later_reads_again(stores: tuple[Any,
     _, table = stores
     name = uuid4().hex
     fresh = await table.read(name)
-    after, wait = admit(fresh, "a", 1_795_000_000_000, 50, 0.5)
+    after, wait = admit(fresh, "a", 1_795_000_000_000, 50)
     assert wait == 0
     assert await table.write(name, after)
     assert not await table.write(name, after)
     known = await table.read(name)
     assert (known.sent, dict(known.flying), known.version) == (after.sent, dict(after.flying), 1)
     assert await table.write(name, known)
+
+
+@on_a_loop
+async def test_what_came_to_its_end_is_not_pending_again_by_a_late_hand(stores: tuple[Any, Any]) -> None:
+    table, _ = stores
+    one = delivery()
+    await table.add(one)
+    await table.record(Delivery(**{**_fields(one), "standing": Standing.DELIVERED, "tried": 1}))
+    await table.record(Delivery(**{**_fields(one), "tried": 1}))
+    assert (await table.find(one.endpoint_id, one.id)).standing is Standing.DELIVERED
+
+
+@on_a_loop
+async def test_what_is_being_attempted_is_not_asked_for_again(stores: tuple[Any, Any]) -> None:
+    table, _ = stores
+    one = delivery()
+    await table.add(one)
+    assert await table.claim(one, NOW)
+    assert not await table.ask_again(one, NOW + timedelta(seconds=10))
+    assert await table.ask_again(one, NOW + timedelta(minutes=1))
+
+
+@on_a_loop
+async def test_an_endpoint_that_was_mended_is_trusted_and_its_minute_still_counts(quiet_tables: None) -> None:
+    name = uuid4().hex
+    await gates.forgive(name)
+    assert not (await gates.read(name)).version
+    await gates.write(name, Gate(sent=(1, 2), failures=9, closed_until=3, failing_since=1))
+    await gates.forgive(name)
+    known = await gates.read(name)
+    assert (known.sent, known.failures, known.closed_until, known.failing_since) == ((1, 2), 0, 0, 0)
 
 
 @on_a_loop
@@ -98,7 +129,12 @@ async def test_pages_are_newest_first_and_the_overdue_are_found(quiet_tables: No
     done = Delivery(**{**_fields(second.items[0]), "standing": Standing.DELIVERED})
     await deliveries.record(done)
     assert [each.id for each in (await deliveries.page(endpoint, 9, standing=Standing.DELIVERED)).items] == ["dlv_2"]
-    found = [each for shard in range(8) for each in await deliveries.overdue(shard, NOW + timedelta(seconds=1))]
+    found = [
+        each
+        for shard in range(8)
+        async for page in deliveries.overdue(shard, NOW + timedelta(seconds=1), 1000)
+        for each in page
+    ]
     assert {each[1] for each in found if each[0] == endpoint} == {"dlv_0", "dlv_1", "dlv_3", "dlv_4"}
 
 

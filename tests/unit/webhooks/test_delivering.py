@@ -33,6 +33,7 @@ class Office:
     deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
     gates: FakeGates = field(default_factory=FakeGates)
     queue: FakeQueue = field(default_factory=FakeQueue)
+    rights: set[str] = field(default_factory=lambda: {"read_tasks"})
     made: int = 0
 
     def endpoint(self, url: str, *events: str) -> Endpoint:
@@ -60,8 +61,19 @@ class Office:
 
     async def work(self) -> None:
         """Until nothing may be run at this moment."""
+
+        async def may_read(_endpoint: Endpoint, needs: str) -> bool:
+            return needs in self.rights
+
         delivering = Delivering(
-            self.endpoints, self.deliveries, self.gates, self.queue, self.endpoints, _Now(self), most=self.most
+            self.endpoints,
+            self.deliveries,
+            self.gates,
+            self.queue,
+            self.endpoints,
+            may_read,
+            _Now(self),
+            most=self.most,
         )
         while errands := self.queue.take(self.now):
             await asyncio.gather(*(delivering.run(errand) for errand in errands))
@@ -281,6 +293,7 @@ async def test_a_paused_endpoints_deliveries_wait_and_a_deleted_ones_end(office:
         await office.work()
         assert office.only().standing is Standing.PENDING
         del office.endpoints.rows[endpoint.id]
+        office.now += timedelta(hours=2)
         await office.queue.send([Errand(endpoint.id, office.only().id)], office.now)
         await office.work()
         assert office.only().standing is Standing.DEAD
@@ -318,3 +331,97 @@ async def test_an_attempt_that_died_with_its_process_is_made_again(office: Offic
         await office.queue.send([Errand(endpoint.id, delivery.id)], office.now)
         await office.work()
         assert len(receiver.received) == 1
+
+
+@on_a_loop
+async def test_an_errand_that_finds_another_at_it_comes_back_to_see_what_became_of_it(office: Office) -> None:
+    async with receiving(says(200)) as receiver:
+        endpoint = office.endpoint(receiver.url)
+        delivery = delivery_of(entry(1), endpoint, NOW)
+        await office.deliveries.add(delivery)
+        assert await office.deliveries.claim(delivery, NOW)  # and then nothing more is heard of it
+        await office.queue.send([Errand(endpoint.id, delivery.id)], NOW)  # the only one that is left
+        await office.until(timedelta(minutes=2))
+    assert len(receiver.received) == 1
+
+
+@on_a_loop
+async def test_what_waited_for_days_is_tried_and_not_given_up_for_the_crowd(office: Office) -> None:
+    """All of a crowd but a few are turned away at the gate of an endpoint that has done nothing wrong."""
+    async with receiving(says(200)) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell(*["task.created"] * 30)
+        office.now += timedelta(days=3)
+        await office.until(timedelta(days=4))
+    assert {each.standing for each in office.deliveries.rows.values()} == {Standing.DELIVERED}
+
+
+@on_a_loop
+async def test_an_owner_who_lost_a_right_gets_nothing_that_waited(office: Office) -> None:
+    async with receiving(says(200)) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell("task.created")
+        office.rights.clear()
+        await office.work()
+    assert receiver.received == []
+    assert office.only().standing is Standing.DEAD
+    assert "may not read" in office.only().attempts[0].error
+
+
+@on_a_loop
+async def test_a_long_answer_is_an_answer_and_is_not_read_to_its_end(office: Office) -> None:
+    async def endless(_number: int) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n" + b"x" * (1 << 20)
+
+    async with receiving(endless) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.work()
+    assert office.only().standing is Standing.DELIVERED
+
+
+@on_a_loop
+async def test_a_receiver_that_hangs_up_is_asked_once_per_attempt(office: Office) -> None:
+    """On a kept connection a client would ask again by itself: beyond the limit, and beyond the story."""
+
+    async def answer(number: int) -> bytes | None:
+        if number == 0:
+            return await says(200)(number)
+        raise ConnectionResetError
+
+    async with receiving(answer) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.work()
+        await office.tell("task.failed")
+        await office.work()
+    assert len(receiver.received) == 2
+
+
+@on_a_loop
+async def test_a_thousand_that_wait_for_a_dead_endpoint_ask_no_faster_than_it_would_take_them(office: Office) -> None:
+    async with receiving(says(500)) as receiver:
+        endpoint = office.endpoint(receiver.url)
+        await office.tell(*["task.created"] * 1000)
+        await office.work()
+        visits = 0
+        while office.now < NOW + timedelta(minutes=10):
+            ahead = min(each.not_before for each in office.queue.errands if each.not_before is not None)
+            office.now = max(office.now, ahead)
+            visits += sum(1 for each in office.queue.errands if each.not_before and each.not_before <= office.now)
+            await office.work()
+    assert visits <= 10 * 60 * 5  # while it is trusted, by its steps of 200 ms; later by the limit
+    assert len(receiver.received) < 60
+    assert office.gates.rows[endpoint.id].failures >= 3
+
+
+@on_a_loop
+async def test_nobody_is_kept_busy_beyond_the_day_by_a_receiver_that_asks_for_more_time(office: Office) -> None:
+    async with receiving(says(503, "Retry-After: 86400")) as receiver:
+        office.endpoint(receiver.url)
+        await office.tell("task.created")
+        await office.until(timedelta(days=9))
+    delivery = office.only()
+    assert delivery.standing is Standing.DEAD
+    assert delivery.attempts[-1].at - NOW < timedelta(hours=26)
+    assert len(receiver.received) <= 8

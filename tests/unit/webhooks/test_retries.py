@@ -35,3 +35,5 @@ def test_the_receivers_wish_may_delay_and_not_hasten() -> None:
     assert next_attempt(ASKED, 1, ASKED, 0, timedelta(minutes=10)) == ASKED + timedelta(minutes=10)
     assert next_attempt(ASKED, 2, ASKED, 0, timedelta(seconds=1)) == ASKED + timedelta(minutes=5)
     assert next_attempt(ASKED, 1, ASKED, 0, timedelta(days=90)) == ASKED + timedelta(days=1)
+    late = ASKED + timedelta(hours=10)
+    assert next_attempt(ASKED, 7, late, 0, timedelta(days=1)) == ASKED + timedelta(days=1)  # no second day

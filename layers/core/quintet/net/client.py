@@ -93,12 +93,14 @@ async def stream(
     idle: float = 60.0,
     address: str | None = None,
     idempotent: bool | None = None,
+    fresh: bool = False,
 ) -> AsyncIterator[StreamedResponse]:
-    """`timeout` is until the response's headers, `idle` between two pieces of the body.
+    """`timeout` is until the response's headers, `idle` between two pieces of the body. A `fresh` one has
+    a connection of its own, so that it is sent once and no more.
 
     Leaving the block early hangs up.
     """
-    call = _Call(method, url, headers or {}, body, address, idempotent, None)
+    call = _Call(method, url, headers or {}, body, address, idempotent, None, fresh=fresh)
     try:
         try:
             async with asyncio.timeout(timeout):
@@ -340,6 +342,8 @@ class _Call:
         address: str | None,
         idempotent: bool | None,
         limit: int | None,
+        *,
+        fresh: bool = False,
     ) -> None:
         origin, host, target = _parse(url)
         self._origin = origin if address is None else origin._replace(address=address)
@@ -347,13 +351,14 @@ class _Call:
         self._method = method
         self._limit = limit
         self._idempotent = method in _IDEMPOTENT if idempotent is None else idempotent
+        self._fresh = fresh
         self._sent = False
         self._connection: _Connection | None = None
 
     async def begin(self) -> http1.Reader:
         """Sends, and returns when the answer's head is there."""
         pool = await _Pool.here()
-        kept = pool.take(self._origin)
+        kept = None if self._fresh else pool.take(self._origin)
         if kept is not None:
             reader = await self._ask(kept)
             if reader.status:
@@ -378,7 +383,11 @@ class _Call:
         return NetError(f"{self._origin.host} did not answer within {seconds:g} s", sent=self._sent, timed_out=True)
 
     def end(self) -> None:
-        if self._connection is not None:
+        if self._connection is None:
+            return
+        if self._fresh:
+            self._connection.close()
+        else:
             self._connection.give_back()
 
     async def _ask(self, connection: _Connection) -> http1.Reader:

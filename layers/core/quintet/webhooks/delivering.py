@@ -1,15 +1,16 @@
 """One attempt: claimed, let through its endpoint's gate, signed, sent to the checked address, and written down."""
 
+import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from quintet.net import client, guard
-from quintet.net.client import NetError, Response
+from quintet.net.client import NetError, StreamedResponse
 from quintet.net.guard import Forbidden, Rules, Unresolved
 from quintet.settings import settings
 from quintet.store.clock import Clock, from_millis, millis
@@ -21,10 +22,15 @@ from quintet.webhooks.retries import LONGEST, next_attempt
 from quintet.webhooks.signing import signed
 
 SECONDS = 15.0
-_MOST_BYTES = 64 << 10  # of an answer that nobody reads
+_MOST_BYTES = 64 << 10  # of an answer that nobody reads; one that goes on is hung up on
 _PATIENCE = timedelta(days=5)  # an endpoint that failed for so long is paused
 _SLOW_DOWN = frozenset({429, 502, 503, 504})
 _CONTENDED = 24
+_ATTEMPTED_MEANWHILE = timedelta(seconds=50)  # longer than a claim
+_PARKED = timedelta(hours=1)  # a paused endpoint's deliveries are looked at so often
+
+MayRead = Callable[[Endpoint, str], Awaitable[bool]]
+"""Whether the endpoint's owner may read what needs this permission, now."""
 
 
 class Endpoints(Protocol):
@@ -77,6 +83,7 @@ class Delivering:
         gates: Gates,
         queue: Queue,
         keeper: Keeper,
+        may_read: MayRead,
         clock: Clock,
         *,
         most: int | None = None,
@@ -86,6 +93,7 @@ class Delivering:
         self._gates = gates
         self._queue = queue
         self._keeper = keeper
+        self._may_read = may_read
         self._clock = clock
         self._most = settings().webhook_deliveries_a_minute if most is None else most
 
@@ -99,63 +107,84 @@ class Delivering:
         delivery = await self._deliveries.find(errand.endpoint_id, errand.delivery_id)
         if delivery is None or delivery.standing is not Standing.PENDING:
             return
-        if endpoint is None or endpoint.status is not Status.ACTIVE:
-            await self._given_up(delivery, endpoint, now)
-            return
         if delivery.next_at > now:
             # Another errand is on its way for that time, unless this one was never told of a time.
             if errand.not_before is None:
                 await self._queue.send([replace(errand, not_before=delivery.next_at)], now)
             return
         if not await self._deliveries.claim(delivery, now):
+            # Somebody is at it. Whether they lived to write it down is seen later: this errand may be the last one.
+            await self._queue.send([replace(errand, not_before=now + _ATTEMPTED_MEANWHILE)], now)
             return
-        wait = await self._admitted(endpoint.id, delivery.id, now)
+        if endpoint is not None and endpoint.status is Status.PAUSED:
+            await self._deliveries.give_back(delivery, now + _PARKED)
+            return
+        refused = await self._refused(endpoint, delivery)
+        if endpoint is None or refused:
+            told = Attempt(now, 0, None, f"not attempted: {refused}")
+            await self._deliveries.record(delivery.after(told, standing=Standing.DEAD))
+            return
+        gate, wait = await self._admitted(endpoint.id, delivery.id)
         if wait:
-            await self._later(delivery, errand, now, now + timedelta(milliseconds=wait))
+            await self._later(delivery, errand, gate, wait)
             return
-        answered = await attempt(endpoint, delivery, now)
+        answered = await attempt(endpoint, delivery, self._clock.now())
         await self._written(endpoint, delivery, answered)
+
+    async def _refused(self, endpoint: Endpoint | None, delivery: Delivery) -> str:
+        """Why nobody tries any more: an endpoint that is gone takes its deliveries along; rights may be gone too."""
+        if endpoint is None:
+            return "the endpoint was deleted"
+        if endpoint.status is not Status.ACTIVE:
+            return "the endpoint was disabled"
+        if delivery.needs is not None and not await self._may_read(endpoint, delivery.needs):
+            return "the endpoint's owner may not read this any more"
+        return ""
 
     async def test(self, endpoint: Endpoint, delivery: Delivery) -> Answered:
         """An attempt that nobody writes down; it counts in the endpoint's minute as any other."""
         now = self._clock.now()
-        if await self._admitted(endpoint.id, delivery.id, now):
+        _, wait = await self._admitted(endpoint.id, delivery.id)
+        if wait:
             return Answered(Attempt(now, 0, None, "this endpoint is at its limit, or closed for a while: try again"))
         answered = await attempt(endpoint, delivery, now)
         await self._landed(endpoint.id, delivery.id, answered)
         return answered
 
-    async def _admitted(self, endpoint_id: str, attempt_id: str, now: datetime) -> int:
+    async def _admitted(self, endpoint_id: str, attempt_id: str) -> tuple[Gate, int]:
         for _ in range(_CONTENDED):
             known = await self._gates.read(endpoint_id)
-            after, wait = gates.admit(known, attempt_id, millis(now), self._most, random.random())  # noqa: S311
-            if after == known or await self._gates.write(endpoint_id, after):
-                return wait
-        return gates.MINUTE_MS // 10
+            after, wait = gates.admit(known, attempt_id, millis(self._clock.now()), self._most)
+            if await self._gates.write(endpoint_id, after):
+                return after, wait
+        return known, gates.MINUTE_MS // 10
 
     async def _landed(self, endpoint_id: str, attempt_id: str, answered: Answered) -> Gate:
         pause = round(answered.retry_after.total_seconds() * 1000) if answered.retry_after else 0
         while True:
             known = await self._gates.read(endpoint_id)
+            if not known.version:  # deleted with its endpoint, meanwhile
+                return known
             now = millis(self._clock.now())
             after = gates.landed(known, attempt_id, now, delivered=answered.delivered, pause_ms=pause)
             if await self._gates.write(endpoint_id, after):
                 return after
 
-    async def _later(self, delivery: Delivery, errand: Errand, now: datetime, at: datetime) -> None:
-        """Turned away at the gate is not an attempt. After a day of that nobody tries any more."""
-        if now - delivery.asked_at > LONGEST:
+    async def _later(self, delivery: Delivery, errand: Errand, gate: Gate, wait: int) -> None:
+        """Turned away at the gate is not an attempt. After a day of that at one that fails nobody tries any more."""
+        now = self._clock.now()
+        if now - delivery.asked_at > LONGEST and not gate.trusted:
             told = Attempt(now, 0, None, "not attempted: the endpoint kept failing for a day")
-            await self._deliveries.record(
-                replace(delivery, standing=Standing.DEAD, attempts=(*delivery.attempts, told))
-            )
+            await self._deliveries.record(delivery.after(told, standing=Standing.DEAD))
             return
+        at = now + timedelta(milliseconds=wait)
+        # The errand goes out before the row says so: whoever dies in between comes too early, not never.
         await self._queue.send([replace(errand, not_before=at)], now)
         await self._deliveries.give_back(delivery, at)
 
     async def _written(self, endpoint: Endpoint, delivery: Delivery, answered: Answered) -> None:
         now = self._clock.now()
-        after = replace(delivery, tried=delivery.tried + 1, attempts=(*delivery.attempts, answered.attempt))
+        after = delivery.after(answered.attempt, tried=delivery.tried + 1)
         if answered.delivered:
             await self._deliveries.record(replace(after, standing=Standing.DELIVERED))
             await self._landed(endpoint.id, delivery.id, answered)
@@ -167,21 +196,12 @@ class Delivering:
         if again is None:
             await self._deliveries.record(replace(after, standing=Standing.DEAD))
         else:
-            # The errand goes out before the row says so: whoever dies in between is tried too early, not never.
             await self._queue.send([Errand(endpoint.id, delivery.id, again)], now)
             await self._deliveries.record(replace(after, next_at=again))
         if gone:
             await self._keeper.stop(endpoint, Status.DISABLED, "it answered 410 Gone", now)
         elif gate.failing_since and now - from_millis(gate.failing_since) >= _PATIENCE:
             await self._keeper.stop(endpoint, Status.PAUSED, "it has failed for five days", now)
-
-    async def _given_up(self, delivery: Delivery, endpoint: Endpoint | None, now: datetime) -> None:
-        """A paused endpoint's deliveries wait for it; one that is gone takes its deliveries along."""
-        if endpoint is not None and endpoint.status is Status.PAUSED:
-            return
-        reason = "the endpoint was deleted" if endpoint is None else "the endpoint was disabled"
-        story = (*delivery.attempts, Attempt(now, 0, None, f"not attempted: {reason}"))
-        await self._deliveries.record(replace(delivery, standing=Standing.DEAD, attempts=story))
 
 
 def rules() -> Rules:
@@ -207,30 +227,39 @@ async def attempt(endpoint: Endpoint, delivery: Delivery, now: datetime) -> Answ
 
     try:
         address = await guard.resolve(endpoint.url, rules())
-        answer = await client.send(
-            "POST",
-            endpoint.url,
-            headers=headers,
-            body=content,
-            timeout=SECONDS,
-            max_bytes=_MOST_BYTES,
-            address=address,
-            idempotent=True,  # the webhook-id tells the receiver
-        )
+        async with asyncio.timeout(SECONDS):
+            status, retry_after = await _post(endpoint.url, headers, content, address, now)
     except Forbidden as refused:
         return Answered(told(error=f"not sent: {refused}"))
     except Unresolved as unresolved:
         return Answered(told(error=str(unresolved)))
+    except TimeoutError:
+        return Answered(told(error=f"timed out after {SECONDS:.0f} s"))
     except NetError as error:
         return Answered(told(error=f"timed out after {SECONDS:.0f} s" if error.timed_out else str(error)))
     except ValueError:
         return Answered(told(error="not sent: the URL cannot be called"))
-    if 300 <= answer.status < 400:
-        return Answered(told(answer.status, "redirects are not followed"))
-    return Answered(told(answer.status), _retry_after(answer, now))
+    if 300 <= status < 400:
+        return Answered(told(status, "redirects are not followed"))
+    return Answered(told(status), retry_after)
 
 
-def _retry_after(answer: Response, now: datetime) -> timedelta | None:
+async def _post(
+    url: str, headers: Mapping[str, str], content: bytes, address: str, now: datetime
+) -> tuple[int, timedelta | None]:
+    """Nothing is sent twice by itself, or a receiver would see more than its limit: an attempt is one request."""
+    async with client.stream(
+        "POST", url, headers=headers, body=content, timeout=SECONDS, idle=SECONDS, address=address, fresh=True
+    ) as answer:
+        read = 0
+        async for chunk in answer.chunks():
+            read += len(chunk)
+            if read > _MOST_BYTES:
+                break
+        return answer.status, _retry_after(answer, now)
+
+
+def _retry_after(answer: StreamedResponse, now: datetime) -> timedelta | None:
     """Seconds, or a date; both from a stranger."""
     text = answer.headers.get("retry-after", "").strip()
     if answer.status not in _SLOW_DOWN or not text:

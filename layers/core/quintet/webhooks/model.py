@@ -5,7 +5,7 @@ import binascii
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,8 @@ from quintet.store.clock import iso
 TEST = "webhook.test"
 _SHORTEST_SECRET, _LONGEST_SECRET = 16, 256
 _PREFIX = "whsec_"
+_LONGEST_STORY = 100  # attempts; of one that is replayed for ever, the latest
+_LONGEST_ERROR = 300
 
 
 class Status(StrEnum):
@@ -93,6 +95,15 @@ class Delivery:
     standing: Standing = Standing.PENDING
     tried: int = 0
     attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def needs(self) -> str | None:
+        """The permission to read it. None for a test, which tells of nothing."""
+        return TYPES.get(self.type)
+
+    def after(self, attempt: Attempt, **changes: Any) -> "Delivery":
+        told = replace(attempt, error=attempt.error[:_LONGEST_ERROR])
+        return replace(self, attempts=(*self.attempts, told)[-_LONGEST_STORY:], **changes)
 
 
 def delivery_of(entry: Entry, endpoint: Endpoint, now: datetime) -> Delivery:

@@ -11,11 +11,13 @@ _SOONEST = timedelta(seconds=5)
 def next_attempt(
     asked_at: datetime, tried: int, now: datetime, luck: float, retry_after: timedelta | None = None
 ) -> datetime | None:
-    """None when it was tried for long enough. `luck` is from 0 to 1; a receiver's own wish may delay, never hasten."""
+    """None when it was tried for long enough. `luck` is from 0 to 1; a receiver's own wish may
+    delay, never hasten, and makes no day longer.
+    """
     if tried >= len(AFTER):
         return None
     gap = AFTER[tried] - AFTER[tried - 1] if tried else timedelta()
     planned = max(asked_at + AFTER[tried] + gap * _SPREAD * luck, now + (_SOONEST if tried else timedelta()))
     if retry_after is not None:
-        planned = max(planned, now + min(retry_after, LONGEST))
+        planned = max(planned, min(now + retry_after, asked_at + LONGEST))
     return planned

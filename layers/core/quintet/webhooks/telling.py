@@ -1,18 +1,16 @@
 """From an entry of the event log to a delivery for every endpoint that wants it and may know of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from quintet.events.model import Entry
+from quintet.webhooks.delivering import MayRead
 from quintet.webhooks.model import Delivery, Endpoint, Status, delivery_of
 from quintet.webhooks.queue import Errand
 
 _TOGETHER = 32
-
-MayRead = Callable[[Endpoint, str], Awaitable[bool]]
-"""Whether the endpoint's owner may read what needs this permission, now."""
 
 
 class Endpoints(Protocol):
@@ -43,15 +41,18 @@ class Telling:
         """
         entries = list(entries)
         active = [each for each in await self._endpoints.everyone() if each.status is Status.ACTIVE] if entries else []
-        made = await _together(self._made(entry, endpoint, now) for entry in entries for endpoint in active)
+        made = await _together(
+            self._made(entry, endpoint, now)
+            for entry in entries
+            for endpoint in active
+            if endpoint.wants(entry.event.type) and entry.event.at >= endpoint.created_at
+        )
         errands = [Errand(delivery.endpoint_id, delivery.id) for delivery in made if delivery is not None]
         if errands:
             await self._queue.send(errands, now)
         return len(errands)
 
     async def _made(self, entry: Entry, endpoint: Endpoint, now: datetime) -> Delivery | None:
-        if not endpoint.wants(entry.event.type) or entry.event.at < endpoint.created_at:
-            return None
         if not await self._may_read(endpoint, entry.event.needs):
             return None
         delivery = delivery_of(entry, endpoint, now)

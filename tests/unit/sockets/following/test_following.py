@@ -259,3 +259,40 @@ def test_nobody_is_ever_told_what_they_may_not_read(data: st.DataObject) -> None
             assert told == [type for type in types if TYPES[type] in permissions]  # noqa: A001
 
     asyncio.run(run())
+
+
+@on_a_loop
+async def test_one_that_takes_nothing_holds_up_nobody_and_may_go_on_from_where_it_was(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.follows(name)
+    house.poster.refusing["b"] = Failure(Kind.UPSTREAM, "The WebSocket API refused a message: HTTP 403")
+    await house.telling.pass_on(house.happen("task.created", "task.started"))
+    assert house.seqs("a") == house.seqs("c") == [1, 2]
+    assert "b" not in {follower.connection_id for follower in await house.followers.everyone()}
+    del house.poster.refusing["b"]
+    await house.follows("b again")
+    assert house.seqs("b again") == [1, 2]
+
+
+@on_a_loop
+async def test_where_nobody_can_be_told_the_stream_comes_again_and_finds_no_claim_in_its_way(house: House) -> None:
+    await house.follows("a")
+    await house.follows("b")
+    house.poster.refusing["a"] = Failure(Kind.UNAVAILABLE, "The WebSocket API could not be reached")
+    entries = house.happen("task.created")
+    with pytest.raises(Failure, match="reached"):
+        await house.telling.pass_on(entries)
+    assert house.seqs("b") == [1]
+    del house.poster.refusing["a"]
+    await house.telling.pass_on(entries)
+    assert (house.seqs("a"), house.seqs("b")) == ([1], [1])
+
+
+@on_a_loop
+async def test_what_is_larger_than_a_message_is_told_in_short_and_stops_nobody(house: House) -> None:
+    await house.follows("a")
+    entries = house.happen("task.completed", task_id="task_1", result={"text": "x" * 200_000}, note="y" * 200)
+    await house.telling.pass_on([*entries, *house.happen("task.created")])
+    assert house.seqs("a") == [1, 2]
+    told = next(each for each in house.poster.told("a") if each.get("seq") == 1)
+    assert (told["data"], told["truncated"]) == ({"task_id": "task_1"}, True)

@@ -69,6 +69,17 @@ def told(entry: Entry) -> str:
     return message(kind_of(event.type) or event.type, event.data, event.at, seq=entry.seq, event=event.type)
 
 
+def abridged(entry: Entry) -> str:
+    """Of what is larger than a message may be: what it is about, by its short values."""
+    event = entry.event
+    short = {
+        name: value for name, value in event.data.items() if isinstance(value, (str, int)) and len(str(value)) <= 128
+    }
+    few = dict(list(short.items())[:_MOST_FILTERS])
+    kind = kind_of(event.type) or event.type
+    return message(kind, few, event.at, seq=entry.seq, event=event.type, truncated=True)
+
+
 def message(type: str, data: Mapping[str, Any], at: datetime, **more: Any) -> str:  # noqa: A002
     content = {"type": type, "data": dict(data), "timestamp": iso(at), **more}
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)

@@ -110,7 +110,7 @@ class Following:
         for event in sorted(events):
             principal.need(NEEDS[event])
         since = given.get("since")
-        if since is not None and (not isinstance(since, int) or isinstance(since, bool) or since < 0):
+        if since is not None and (not isinstance(since, int) or isinstance(since, bool) or not 0 <= since < 1 << 53):
             raise Failure(Kind.INVALID, "'since' must be the number of the last message that was seen")
         before = await self.followers.find(connection.id)
         follower = Follower(

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from quintet.errors import Failure, Kind
 from quintet.events.model import Entry, Head
 from quintet.events.platform import PLATFORM
 from quintet.events.store import Reading
 from quintet.http.work import offload
 from quintet.identity.standing import Standing
-from quintet.sockets.following.model import Follower, concerns, message, told
+from quintet.sockets.following.model import Follower, abridged, concerns, message, told
 from quintet.sockets.model import Gone, Poster
 from quintet.store.clock import Clock
 
@@ -57,14 +58,17 @@ class Telling:
         if not entries:
             return 0
         places = asyncio.Semaphore(_TOGETHER)
-        last = entries[-1].seq
+        last = max(entry.seq for entry in entries)
 
         async def one(follower: Follower) -> None:
             async with places:
                 await self.catch_up(follower.connection_id, last, entries)
 
         behind = [follower for follower in await self._followers.everyone() if follower.cursor < last]
-        await asyncio.gather(*(one(follower) for follower in behind))
+        outcomes = await asyncio.gather(*(one(follower) for follower in behind), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):  # after everybody else has been told
+                raise outcome
         return len(behind)
 
     async def catch_up(self, connection_id: str, goal: int, known: Sequence[Entry] = ()) -> None:
@@ -84,14 +88,29 @@ class Telling:
                 permissions = await self._standing.permissions(follower.account, follower.permissions)
                 for entry in page:
                     if concerns(follower, entry, permissions):
-                        await self._poster.post(connection_id, told(entry))
+                        await self._post(connection_id, entry)
                     cursor = entry.seq
                 if cursor < goal:
                     await self._followers.advance(connection_id, cursor, release=False)
         except Gone:
             await self.lost(connection_id, cursor)
+        except Failure as failure:
+            if failure.kind is not Kind.UPSTREAM:  # nobody can be told just now: the stream comes again
+                await self._followers.advance(connection_id, cursor, release=True)
+                raise
+            # This one alone takes nothing. It would hold up all others: it may come back and go on from here.
+            await self._poster.close(connection_id)
+            await self.lost(connection_id, cursor)
         else:
             await self._followers.advance(connection_id, cursor, release=True)
+
+    async def _post(self, connection_id: str, entry: Entry) -> None:
+        try:
+            await self._poster.post(connection_id, told(entry))
+        except Failure as failure:
+            if failure.kind is not Kind.TOO_LARGE:
+                raise
+            await self._poster.post(connection_id, abridged(entry))
 
     async def lost(self, connection_id: str, cursor: int | None = None) -> None:
         """Its place in the log is kept for a while: whoever comes back and asks for the same goes on from there."""

@@ -1,7 +1,7 @@
 """Deliveries: a row per event and endpoint, which keeps its whole story."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,19 +54,20 @@ async def claim(delivery: Delivery, now: datetime) -> bool:
 
 async def give_back(delivery: Delivery, next_at: datetime) -> None:
     """It was claimed, and not attempted after all."""
-    await _update(delivery, {"next_at": millis(next_at)}, "REMOVE leased_until")
+    await _update(delivery, {"next_at": millis(next_at)}, "REMOVE leased_until", "attribute_exists(id)")
 
 
 async def record(delivery: Delivery) -> None:
-    """After an attempt."""
+    """After an attempt. What has come to its end meanwhile, by another's hand, stays so."""
     row = _row(delivery)
     changed = {name: row[name] for name in ("standing", "tried", "attempts", "next_at")}
     done = delivery.standing is not Standing.PENDING
-    await _update(delivery, changed, "REMOVE leased_until, due" if done else "REMOVE leased_until")
+    remove = "REMOVE leased_until, due" if done else "REMOVE leased_until"
+    await _update(delivery, changed, remove, "standing = :pending", {":pending": Standing.PENDING.value})
 
 
-async def ask_again(delivery: Delivery, now: datetime) -> None:
-    """A replay: pending anew, with its story."""
+async def ask_again(delivery: Delivery, now: datetime) -> bool:
+    """A replay: pending anew, with its story. False while it is being attempted: that is an answer to the wish too."""
     changed = {
         "standing": Standing.PENDING.value,
         "tried": 0,
@@ -74,7 +75,8 @@ async def ask_again(delivery: Delivery, now: datetime) -> None:
         "next_at": millis(now),
         "due": _due(delivery),
     }
-    await _update(delivery, changed, "REMOVE leased_until")
+    free = "attribute_exists(id) AND (attribute_not_exists(leased_until) OR leased_until < :free)"
+    return await _update(delivery, changed, "REMOVE leased_until", free, {":free": millis(now)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,42 +114,50 @@ async def page(endpoint_id: str, limit: int, after: str | None = None, standing:
         after = last["id"]["S"]
 
 
-async def overdue(shard: int, before: datetime, limit: int = 100) -> list[tuple[str, str]]:
-    """Endpoint and id of pending deliveries whose time was before `before`: whoever was to try them is gone."""
-    answer = await wire.call(
-        "Query",
-        {
+async def overdue(shard: int, before: datetime, limit: int = 1000) -> AsyncIterator[list[tuple[str, str]]]:
+    """Endpoint and id of pending deliveries whose time was before `before`: whoever was to try them is gone.
+
+    The longest overdue first, by pages, about `limit` at the most.
+    """
+    start: Any = None
+    while limit > 0:
+        request: dict[str, Any] = {
             "TableName": _table(),
             "IndexName": "due",
             "KeyConditionExpression": "due = :shard AND next_at < :before",
             "ExpressionAttributeValues": wire.to_item({":shard": f"{shard}", ":before": millis(before)}),
-            "Limit": limit,
-        },
-    )
-    rows = [wire.from_item(item) for item in answer["Items"]]
-    return [(row["endpoint_id"], row["id"]) for row in rows]
+            "Limit": min(100, limit),
+        }
+        answer = await wire.call("Query", {**request, "ExclusiveStartKey": start} if start else request)
+        rows = [wire.from_item(item) for item in answer["Items"]]
+        yield [(row["endpoint_id"], row["id"]) for row in rows]
+        limit -= len(rows)
+        start = answer.get("LastEvaluatedKey")
+        if start is None:
+            return
 
 
-async def _update(delivery: Delivery, changed: Mapping[str, Any], more: str) -> None:
+async def _update(
+    delivery: Delivery, changed: Mapping[str, Any], more: str, condition: str, known: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether the condition held. Written twice is written once, but for the answer."""
     names = {f"#{number}": name for number, name in enumerate(changed)}
     values = {f":{number}": value for number, value in enumerate(changed.values())}
     sets = ", ".join(f"#{number} = :{number}" for number in range(len(changed)))
-    await wire.call(
-        "UpdateItem",
-        {
-            "TableName": _table(),
-            "Key": _key(delivery.endpoint_id, delivery.id),
-            "UpdateExpression": f"SET {sets} {more}",
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": wire.to_item(values),
-        },
-        idempotent=True,
-    )
+    request = {
+        "TableName": _table(),
+        "Key": _key(delivery.endpoint_id, delivery.id),
+        "UpdateExpression": f"SET {sets} {more}",
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": wire.to_item({**values, **(known or {})}),
+    }
+    return await _met("UpdateItem", request, idempotent=True)
 
 
-async def _met(operation: str, request: Mapping[str, Any]) -> bool:
+async def _met(operation: str, request: Mapping[str, Any], *, idempotent: bool = False) -> bool:
     try:
-        await wire.call(operation, request)
+        await wire.call(operation, request, idempotent=idempotent)
     except wire.WireError as error:
         if error.unmet:
             return False
