@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
 from quintet.errors import Failure, Kind
@@ -101,17 +101,34 @@ async def one(
 async def steps_of(
     task_id: str, request: Request, _caller: Annotated[Principal, Depends(permitted("read_tasks"))]
 ) -> Json:
-    """What was done in the newest round, with the files. Large ones are behind links that hold for a quarter hour."""
+    """What was done in the newest round. Large files are behind their `url`."""
     task = await services.tasks().get(task_id)
     done = await steps.of_round(task_id, task.round)
-    told = [await offload(_with_links, work) for name, work in done.items() if name.startswith("work#")]
+    works = [work for name, work in done.items() if name.startswith("work#")]
     data = {
         "task_id": task_id,
         "plan": done.get(steps.PLAN, {}).get("steps", []),
-        "steps": told,
+        "steps": [_with_urls(task_id, index, work) for index, work in enumerate(works)],
         "review": shapes.costed(done[steps.REVIEW]) if steps.REVIEW in done else None,
     }
     return envelope(exchange_of(request), data)
+
+
+@router.get("/{task_id}/steps/{index}/files/{number}")
+async def file_of(
+    task_id: str,
+    index: Annotated[int, Path(ge=0, le=999)],
+    number: Annotated[int, Path(ge=0, le=999)],
+    _caller: Annotated[Principal, Depends(permitted("read_tasks"))],
+) -> Response:
+    """The file itself: what a model wrote is shown as text, whatever it is, and as nothing else."""
+    task = await services.tasks().get(task_id)
+    files = (await steps.of_round(task_id, task.round)).get(steps.step_name(index), {}).get("files", [])
+    if number >= len(files):
+        raise Failure(Kind.NOT_FOUND, "There is no such file")
+    headers = {"x-content-type-options": "nosniff", "content-disposition": "attachment"}
+    content = await offload(artifacts.content_of, files[number])
+    return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
 
 
 @router.put("/{task_id}")
@@ -150,9 +167,11 @@ async def cancel(
     return envelope(exchange_of(request), data, "Task cancelled successfully", headers={"etag": task.etag})
 
 
-def _with_links(work: dict[str, Any]) -> dict[str, Any]:
+def _with_urls(task_id: str, index: int, work: dict[str, Any]) -> dict[str, Any]:
     files = [
-        {**file, "url": artifacts.link(file["artifact"])} if "artifact" in file else file for file in work["files"]
+        {name: value for name, value in file.items() if name != "artifact"}
+        | {"url": f"/v1/tasks/{task_id}/steps/{index}/files/{number}"}
+        for number, file in enumerate(work["files"])
     ]
     return shapes.costed({**work, "files": files})
 

@@ -1,5 +1,6 @@
 """Tasks whose models fail, whose workers are killed, who are cancelled: each ends as it should, and is paid once."""
 
+import json
 import os
 import secrets
 import signal
@@ -21,6 +22,7 @@ from quintet.gateway.model import NANO
 from quintet.http.entry import kept_loop
 from tests.conftest import Stack
 from tests.fakes.upstream import Behaviour, Upstream, upstream
+from tests.fakes.wires import Told
 from tests.integration.tasks.conftest import Caller, MakeCaller, ended
 from tests.processes import eventually, family
 
@@ -163,3 +165,21 @@ def workers(function: str) -> list[int]:
                 found.append(pid)
     assert found, "no process runs it"
     return found
+
+
+def test_large_files_lie_in_s3_and_are_read_through_the_api(stack: Stack, vendor: Upstream, caller: MakeCaller) -> None:
+    ada = caller()
+    content = "x = 1  # " + "y" * 250_000
+    answer = {"summary": "wrote it", "files": [{"path": "app/large.py", "kind": "source", "content": content}]}
+    vendor.always[MODEL] = Behaviour(told=Told(json.dumps(answer)))
+    task = ended(ada, begun(ada))
+    assert task["status"] == "completed", task["error"]
+    assert task["results"]["files_modified"] == 1
+    (file,) = task["results"]["files"]
+    assert (file["path"], file["size"]) == ("app/large.py", len(content))
+    first = ada.data("GET", f"/v1/tasks/{task['id']}/steps")["steps"][0]
+    assert "content" not in first["files"][0]
+    read = ada("GET", first["files"][0]["url"])
+    assert (read.status, read.text) == (200, content)
+    assert read.headers["content-type"].startswith("text/plain")
+    assert ada.refused("GET", f"/v1/tasks/{task['id']}/steps/0/files/1") == (404, "NOT_FOUND")

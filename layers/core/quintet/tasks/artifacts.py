@@ -1,6 +1,6 @@
 """Files that steps brought forth: small ones lie with their step, the rest in S3."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -8,7 +8,6 @@ from quintet.settings import settings
 from quintet.tasks.outcomes import File
 
 INLINE = 200 * 1024  # bytes of a step's files together
-_LINK_SECONDS = 900
 
 
 def put_away(task_id: str, round: int, name: str, files: Sequence[File]) -> list[dict[str, Any]]:  # noqa: A002
@@ -28,12 +27,13 @@ def put_away(task_id: str, round: int, name: str, files: Sequence[File]) -> list
     return told
 
 
-def link(key: str) -> str:
-    """Where it can be read for a while, without credentials. Signing asks nobody."""
-    url: str = _client().generate_presigned_url(
-        "get_object", Params={"Bucket": settings().artifacts_bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
-    )
-    return url
+def content_of(file: Mapping[str, Any]) -> str:
+    """Of a file as `put_away` has told of it. Blocking."""
+    if "content" in file:
+        return str(file["content"])
+    answer = _client().get_object(Bucket=settings().artifacts_bucket, Key=file["artifact"])
+    text: str = answer["Body"].read().decode()
+    return text
 
 
 @cache

@@ -318,7 +318,9 @@ def _works(done: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _results(works: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """kyros.md's counts, and the files behind them."""
     brought = [file for work in works for file in work["files"]]
-    files = {file["path"]: {name: file[name] for name in file if name != "content"} for file in brought}
+    files = {
+        file["path"]: {name: file[name] for name in file if name not in {"content", "artifact"}} for file in brought
+    }
     kinds = [file["kind"] for file in files.values()]
     return {
         "files_modified": len(files),
