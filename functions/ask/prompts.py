@@ -105,7 +105,7 @@ async def _body(request: Request, asked: Exchange, caller: Principal) -> tuple[M
 
 def subject_of(caller: Principal) -> str:
     """What a sealed prompt is bound to: the API key; callers without one are bound by their name."""
-    return caller.key_id or caller.id
+    return caller.key_id or caller.owner
 
 
 def _answer(asked: Exchange, answered: Answered, opened: Opened | None, latency_ms: int) -> dict[str, Any]:

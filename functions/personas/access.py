@@ -27,7 +27,7 @@ Speaker = Annotated[Principal, Depends(speaker)]
 
 def scope_of(caller: Principal) -> str:
     """In an open stack callers are told apart by what they are called alone."""
-    return "" if caller.kind is PrincipalKind.ANONYMOUS else caller.id
+    return "" if caller.kind is PrincipalKind.ANONYMOUS else caller.owner
 
 
 async def caller_id(exchange: Exchange, asked: ChatRequest, caller: Principal, persona: Persona) -> str:

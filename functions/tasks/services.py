@@ -21,4 +21,4 @@ def escalations() -> Escalations:
 
 
 def actor(caller: Principal) -> Actor:
-    return Actor(caller.id, caller.account, caller.key_id)
+    return Actor(caller.id, caller.account, caller.key_id, caller.ordered_by)

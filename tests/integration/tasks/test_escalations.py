@@ -1,12 +1,16 @@
 """Escalations: who may ask, who may decide, and what becomes of the task."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from quintet.http.entry import kept_loop
+from quintet.identity.minting import minted
+from quintet.identity.model import ROLES, Principal, PrincipalKind
+from quintet.identity.tokens import keyring
 from quintet.store.clock import SystemClock
 from quintet.tasks.escalation import Stage
 from quintet.tasks.store import escalations as table
@@ -141,6 +145,17 @@ def test_a_decision_is_made_once(caller: MakeCaller) -> None:
 def test_nobody_decides_on_what_they_asked_for(caller: MakeCaller) -> None:
     rex = caller("reviewer")
     request = asked(rex)
+    assert rex.refused("POST", f"/v1/escalation/{request['escalation_id']}/approve", APPROVAL) == (403, "FORBIDDEN")
+
+
+def test_nobody_asks_in_another_name_to_decide_in_their_own(caller: MakeCaller) -> None:
+    rex = caller("reviewer")
+    principal = Principal(rex.id, PrincipalKind.SERVICE, "key#rex", ROLES["reviewer"])
+    now = SystemClock().now()
+    disguised = replace(rex, key=keyring().sign(minted(principal, "somebody-else", timedelta(hours=1), now), now))
+    task = disguised.data("POST", "/v1/tasks", {"title": "Under another name"})
+    assert task["created_by"] == "somebody-else"
+    request = disguised.data("POST", "/v1/escalation/submit", {"task_id": task["id"], "reason": "x"})
     assert rex.refused("POST", f"/v1/escalation/{request['escalation_id']}/approve", APPROVAL) == (403, "FORBIDDEN")
 
 

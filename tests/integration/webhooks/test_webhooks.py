@@ -140,6 +140,20 @@ def test_another_owner_sees_nothing_of_it(owner: Owner, stack: Stack, seeded: di
     assert Owner(stack, seeded["API_KEY"])("GET", f"/{data['id']}").status_code == 200
 
 
+def test_a_name_that_was_chosen_for_a_token_opens_nothing_of_another(stack: Stack, seeded: dict[str, str]) -> None:
+    def named(key: str) -> Owner:
+        order = {"subject": "the-same-name"}
+        answer = stack.request("POST", "/auth/token", headers={"X-API-Key": seeded[key]}, json=order)
+        return Owner(stack, answer.json()["access_token"])
+
+    mine, stranger = named("RYUZEN_KEY"), named("REVIEWER_KEY")
+    webhook = mine.create()
+    assert stranger("GET").json()["data"]["webhooks"] == []
+    assert stranger("GET", f"/{webhook['id']}").status_code == 404
+    assert stranger("PUT", f"/{webhook['id']}", json={"status": "paused"}).status_code == 404
+    assert mine("DELETE", f"/{webhook['id']}").status_code == 200
+
+
 def test_an_event_arrives_and_its_story_is_told(owner: Owner, receiver: Receiver, function_environment: None) -> None:
     data = owner.create(url=receiver.url, events=["task.*"])
     event_id = tell("task.created", task_id="task_1")

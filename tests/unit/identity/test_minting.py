@@ -48,6 +48,27 @@ def test_who_has_no_name_hands_on_what_is_open_and_answers_for_nothing() -> None
     assert claims.principal().account == "user#user123"
 
 
+def test_a_name_that_was_chosen_opens_nothing_of_who_really_has_it() -> None:
+    of_another = minted(TEAM, "neighbour", HOUR, NOW).principal()
+    assert of_another.id == "neighbour"
+    assert of_another.owner not in {"neighbour", "team"}
+    assert of_another.owner != minted(anonymous("ip#203.0.113.7"), "neighbour", HOUR, NOW).principal().owner
+    assert minted(of_another, "team", HOUR, NOW).principal().owner != "team"
+
+
+def test_under_ones_own_name_one_stays_who_one_is() -> None:
+    own = minted(TEAM, "team", HOUR, NOW).principal()
+    assert (own.owner, own.answerable) == ("team", "team")
+    of_another = minted(TEAM, "user123", HOUR, NOW).principal()
+    assert minted(of_another, "user123", HOUR, NOW).principal().owner == of_another.owner
+
+
+def test_another_name_is_no_way_around_ones_own_budget() -> None:
+    first = minted(TEAM, "user123", HOUR, NOW).principal()
+    assert (first.answerable, minted(first, "user456", HOUR, NOW).principal().answerable) == ("team", "team")
+    assert minted(anonymous("ip#203.0.113.7"), "team", HOUR, NOW).principal().answerable == "anonymous"
+
+
 @given(
     st.sets(st.sampled_from(sorted(PERMISSIONS))),
     st.none() | st.lists(st.sampled_from([*sorted(PERMISSIONS), "tasks", "models", "nonsense"])),

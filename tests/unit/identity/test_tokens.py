@@ -194,6 +194,18 @@ def test_what_was_signed_is_read_back(keys: Keyring) -> None:
     assert keys.read(keys.sign(refresh, NOW), Use.REFRESH) == refresh
 
 
+def test_who_ordered_a_token_is_its_actor(keys: Keyring) -> None:
+    token = keys.sign(Claims("user123", NOW + HOUR, ordered_by="team"), NOW)
+    assert jwt.decode(token, options={"verify_signature": False})["act"] == {"sub": "team"}
+    assert keys.read(token).principal().ordered_by == "team"
+
+
+@pytest.mark.parametrize("actor", ["team", {"sub": 1}, {}, [], None])
+def test_an_actor_that_is_none_is_passed_over(keys: Keyring, actor: Any) -> None:
+    token = jwt.encode({**documented(), "act": actor}, SECRET, algorithm="HS256")
+    assert keys.read(token).ordered_by is None
+
+
 def test_every_token_has_an_id(keys: Keyring) -> None:
     ids = {keys.read(keys.sign(Claims("s", NOW + HOUR), NOW)).token_id for _ in range(3)}
     assert len(ids) == 3

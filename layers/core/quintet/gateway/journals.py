@@ -35,7 +35,7 @@ def payer_of(exchange: Exchange, caller: Principal, *, task: str | None = None, 
         return known.rev if isinstance(known, Principal) else None
 
     return Payer(
-        principal=caller.id,
+        principal=caller.answerable,
         account=caller.account,
         rev=caller.rev,
         key_id=caller.key_id,

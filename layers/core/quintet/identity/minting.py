@@ -25,5 +25,6 @@ def minted(
         subject=subject,
         expires_at=min(now + lifetime, by.expires_at or now + lifetime),
         account=None if by.kind is PrincipalKind.ANONYMOUS else by.account,
+        ordered_by=by.ordered_by if subject == by.id else by.answerable,
         scopes=tuple(sorted(permissions)),
     )

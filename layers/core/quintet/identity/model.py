@@ -90,6 +90,7 @@ class Principal:
     """`account` names the item that counts what this caller does; several credentials may share one.
 
     `rev` is the account's revision that this knowledge belongs to: None when no record stands behind the credential.
+    `ordered_by` is who had a token made that bears another name than their own.
     """
 
     id: str
@@ -104,6 +105,17 @@ class Principal:
     email: str | None = None
     expires_at: datetime | None = None
     rev: int | None = None
+    ordered_by: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """Whose private things it may reach: a name that others chose for it opens nothing of who really has it."""
+        return self.id if self.ordered_by is None else f"ordered#{self.ordered_by}#{self.id}"
+
+    @property
+    def answerable(self) -> str:
+        """Whose budgets it draws on: another name for a token is no way around one's own, nor into another's."""
+        return self.ordered_by or self.id
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions

@@ -34,7 +34,10 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """`bare` says that the token names its subject and nothing that it may do. `account` is who answers for it."""
+    """`bare` says that the token names its subject and nothing that it may do. `account` is who answers for it.
+
+    `ordered_by` is its `act` claim (RFC 8693): who had it made in the subject's name.
+    """
 
     subject: str
     expires_at: datetime
@@ -45,6 +48,7 @@ class Claims:
     roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     bare: bool = False
+    ordered_by: str | None = None
 
     def principal(self) -> Principal:
         """For a token that no session stands behind: it is its own record."""
@@ -56,6 +60,7 @@ class Claims:
             roles=self.roles,
             scopes=self.scopes,
             expires_at=self.expires_at,
+            ordered_by=self.ordered_by,
         )
 
 
@@ -83,6 +88,8 @@ class Keyring:
             body["sid"] = claims.session_id
         if claims.account:
             body["account"] = claims.account
+        if claims.ordered_by:
+            body["act"] = {"sub": claims.ordered_by}
         if claims.use is Use.ACCESS:
             body |= {"roles": claims.roles, "scopes": claims.scopes}
         return jwt.encode(body, self.signing, algorithm=self.algorithm)
@@ -149,6 +156,7 @@ def _claims(body: Mapping[str, Any], use: Use) -> Claims:
         roles=_words(body, _ROLES),
         scopes=_words(body, _GRANTS),
         bare=not any(name in body for name in (*_ROLES, *_GRANTS)),
+        ordered_by=_text(body["act"], "sub") if isinstance(body.get("act"), dict) else None,
     )
 
 

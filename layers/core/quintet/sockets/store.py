@@ -181,6 +181,7 @@ def _told(principal: Principal) -> dict[str, Any]:
         "email": principal.email,
         "expires_at": millis(principal.expires_at) if principal.expires_at else None,
         "rev": principal.rev,
+        "ordered_by": principal.ordered_by,
     }
 
 
@@ -198,4 +199,5 @@ def _principal(told: Mapping[str, Any]) -> Principal:
         email=told["email"],
         expires_at=None if told["expires_at"] is None else from_millis(told["expires_at"]),
         rev=told["rev"],
+        ordered_by=told.get("ordered_by"),
     )

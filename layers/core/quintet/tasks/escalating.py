@@ -96,7 +96,7 @@ class Escalations:
         escalation = Escalation(
             id=new_id("esc", now),
             task_id=task_id,
-            requested_by=actor.id,
+            requested_by=actor.answerable,
             submitted_at=now,
             expires_at=now + PATIENCE,
             original_model=wish.original_model or task.model_used or _asked(task) or system.default_model,

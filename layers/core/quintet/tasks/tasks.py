@@ -41,11 +41,19 @@ _LAID_OVER = frozenset({"results", "metadata"})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, and whose account pays for what models do about it."""
+    """Who asks, and whose account pays for what models do about it.
+
+    `behind` is who had a token made in the name of `id`: it is they whose budgets count, and who have asked.
+    """
 
     id: str
     account: str
     key_id: str | None = None
+    behind: str | None = None
+
+    @property
+    def answerable(self) -> str:
+        return self.behind or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class Tasks:
         """
         now = self.clock.now()
         task = Task(id=new_id("task", now), created_at=now, updated_at=now, created_by=actor.id, **values)
-        promise = _promise(key, task, values) if key else None
+        promise = _promise(key, actor, task, values) if key else None
         if promise is not None:
             kept = await self._kept(promise, now)
             if kept is not None:
@@ -184,9 +192,9 @@ class Tasks:
         return replace(task, status=Status.PENDING, rev=1)
 
 
-def _promise(key: str, task: Task, values: Mapping[str, Any]) -> Promise:
+def _promise(key: str, actor: Actor, task: Task, values: Mapping[str, Any]) -> Promise:
     body = json.dumps(values, sort_keys=True, default=str)
-    digest = hashlib.sha256(f"{task.created_by}\n{key}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{actor.answerable}\n{actor.id}\n{key}".encode()).hexdigest()
     return Promise(f"promise#{digest}", task.id, hashlib.sha256(body.encode()).hexdigest())
 
 
@@ -197,7 +205,7 @@ def _submitted(task: Task, handover: Handover, actor: Actor, now: datetime) -> T
         role=handover.role,
         agent_id=agent,
         at=now,
-        by=actor.id,
+        by=actor.answerable,
         account=actor.account,
         model=handover.model,
         estimated_seconds=handover.estimated_seconds,

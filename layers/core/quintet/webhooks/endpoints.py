@@ -46,7 +46,7 @@ class Endpoints:
         await reachable(url)
         endpoint = Endpoint(
             id=new_id("webhook", now),
-            owner=owner.id,
+            owner=owner.owner,
             account=owner.account,
             permissions=owner.permissions,
             url=url,
@@ -64,12 +64,12 @@ class Endpoints:
 
     async def of(self, owner: Principal) -> list[Endpoint]:
         """Newest first; an administrator sees everybody's."""
-        return [each for each in await self.store.everyone() if owner.may("admin") or each.owner == owner.id]
+        return [each for each in await self.store.everyone() if owner.may("admin") or each.owner == owner.owner]
 
     async def get(self, owner: Principal, endpoint_id: str) -> Endpoint:
         """Another's is not found, as if there were none."""
         endpoint = await self.store.find(endpoint_id)
-        if endpoint is None or not (owner.may("admin") or endpoint.owner == owner.id):
+        if endpoint is None or not (owner.may("admin") or endpoint.owner == owner.owner):
             raise Failure(Kind.NOT_FOUND, f"There is no webhook '{endpoint_id}'")
         return endpoint
 

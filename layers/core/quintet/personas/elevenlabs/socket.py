@@ -276,7 +276,7 @@ class Voices:
 
 
 def _scope(caller: Principal | None) -> str:
-    return "" if caller is None or caller.kind is PrincipalKind.ANONYMOUS else caller.id
+    return "" if caller is None or caller.kind is PrincipalKind.ANONYMOUS else caller.owner
 
 
 def _conversation(told: Mapping[str, Any], connection: Connection) -> str:
