@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from admin.access import Admin, Pages, known
@@ -62,7 +62,7 @@ async def issue(order: Order, request: Request, admin: Admin) -> Json:
 
 
 @router.get("")
-async def listed(paging: Pages, _admin: Admin, owner: str | None = None) -> Json:
+async def listed(paging: Pages, _admin: Admin, owner: Annotated[str | None, Query(max_length=255)] = None) -> Json:
     """Newest first."""
     page = await offload(table.page, paging, owner)
     used = await offload(accounts.last_used, [key.account for key in page.items])

@@ -139,6 +139,12 @@ def test_lists_have_pages(caller: Caller) -> None:
         assert [each for each in second.json() if each in first.json()] == []
 
 
+@pytest.mark.parametrize("path", ["/api/processes", "/api/sessions", "/api/feed"])
+@pytest.mark.parametrize("cursor", ["", "%00", "nonsense", "%F0%9F%98%80"])
+def test_a_cursor_that_nobody_gave_is_no_failure_of_ours(caller: Caller, path: str, cursor: str) -> None:
+    assert caller("GET", f"{path}?cursor={cursor}").status == 200
+
+
 def test_models_are_listed_in_openais_shape(caller: Caller) -> None:
     listed = caller("GET", "/models").json()
     assert listed["object"] == "list"

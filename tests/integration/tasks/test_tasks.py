@@ -111,6 +111,8 @@ def test_pages_by_offset_and_by_cursor_agree(caller: MakeCaller) -> None:
         ("sort_by=title", "sort_by"),
         ("sort_order=up", "sort_order"),
         ("cursor=%00", "cursor"),
+        ("cursor=task_1", "cursor"),
+        ("cursor=0%7Ctask_1&tags=a&sort_by=priority", "cursor"),
     ],
 )
 def test_a_list_refuses_what_it_does_not_know(caller: MakeCaller, query: str, field: str) -> None:

@@ -44,6 +44,10 @@ def app() -> Edge:
     async def step(request: Request) -> Json:
         return Json(await request.json())
 
+    @router.delete("/v1/tasks/{task_id}")
+    async def cancel(task_id: str) -> Json:
+        return Json(task_id)
+
     @router.get("/v1/refused")
     async def refused() -> Json:
         raise HTTPException(418, "s3cret")
@@ -129,6 +133,12 @@ async def test_every_refusal_speaks_the_paths_dialect(method: str, path: str, st
 async def test_a_wrong_method_says_which_are_right() -> None:
     answer = await ask(app(), "DELETE", "/v1/tasks")
     assert answer.headers["allow"] == "POST"
+
+
+@on_a_loop
+async def test_a_refused_method_tells_all_that_the_path_takes() -> None:
+    answer = await ask(app(), "PUT", "/v1/tasks/task_1")
+    assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET")
 
 
 @on_a_loop

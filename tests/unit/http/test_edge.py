@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quintet.errors import Failure, Kind
-from quintet.http.edge import MAX_BODY, Edge
+from quintet.http.edge import MAX_BODY, MAX_PATH, Edge
 from quintet.http.exchange import Exchange, exchange_of
 from tests.asgi import ask, asked
 from tests.loops import on_a_loop
@@ -186,6 +186,12 @@ async def test_a_body_is_at_most_one_mebibyte(size: int, status: int, declared: 
     headers = {"Content-Length": str(size)} if declared else {}
     answer = await ask(Frame(read_all), "POST", "/v1/tasks", body=bytes(size), pieces=pieces, headers=headers)
     assert answer.status == status
+
+
+@pytest.mark.parametrize(("name", "status"), [("a" * 1000, 200), ("a" * MAX_PATH, 404), ("\u2603" * 400, 404)])
+@on_a_loop
+async def test_a_path_that_no_key_is_as_long_as_leads_nowhere(name: str, status: int) -> None:
+    assert (await ask(Frame(hello), "GET", f"/v1/tasks/{name}")).status == status
 
 
 @on_a_loop

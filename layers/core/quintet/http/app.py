@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from quintet.errors import Failure, Kind
@@ -37,11 +38,22 @@ def create_app(
     )
     for router in routers:
         app.include_router(router)
+        app.known += [route for route in router.routes if isinstance(route, Route)]
     return Edge(app, group, gate, recorder, clock or SystemClock())
 
 
 class _Routes(FastAPI):
     """FastAPI without its outer middlewares: the edge answers what its routes do not handle, and bounds the body."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.known: list[Route] = []
+
+    def allowed(self, path: str) -> str:
+        """Of all routes of a path: the framework names the methods of the first alone."""
+        return ", ".join(
+            sorted({name for each in self.known if each.path_regex.match(path) for name in each.methods or ()})
+        )
 
     def build_middleware_stack(self) -> ASGIApp:
         return ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=self.exception_handlers)
@@ -52,6 +64,8 @@ async def exchange(request: Request) -> Exchange:
 
 
 async def _refuse(request: Request, error: Exception) -> Any:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        error.headers = {"allow": request.app.allowed(request.scope["path"])}
     return refusal(exchange_of(request), as_failure(error))
 
 

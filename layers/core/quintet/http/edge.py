@@ -10,6 +10,7 @@ from quintet.http.exchange import Exchange, Gate, Recorder, open_exchange
 from quintet.store.clock import Clock
 
 MAX_BODY = 1 << 20
+MAX_PATH = 1024  # bytes: no name that we give is longer, and no longer one is a key that DynamoDB would look up
 _LAST_WORDS = 1.5  # seconds that a Lambda keeps of its time to refuse and to write the record
 _CORS_HEADERS = {
     "access-control-allow-origin": "*",
@@ -121,6 +122,8 @@ class _Answer:
 
 
 def _bounded(exchange: Exchange, receive: Any) -> Any:
+    if len(exchange.path.encode(errors="replace")) > MAX_PATH:
+        raise Failure(Kind.NOT_FOUND, "There is nothing at this path")
     declared = exchange.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > MAX_BODY:
         raise Failure(Kind.TOO_LARGE, _TOO_LARGE)

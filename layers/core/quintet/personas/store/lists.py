@@ -15,6 +15,8 @@ async def latest(
     table: str, index: str, key: str, *, above: str = _FIRST, cursor: str | None = None, limit: int
 ) -> Page[dict[str, Any]]:
     """Those above a place, the largest first; a cursor is the place that the page before ended with."""
+    if cursor and cursor < above:
+        return Page([], None)
     query = _Query(table, index, key, above, cursor or _LAST)
     found = await asyncio.gather(*(query.rows(part, limit + 2) for part in parts()))
     rows = sorted(

@@ -76,7 +76,7 @@ async def post(post: Post, quiet_until: datetime) -> bool:
 
 
 async def feed(limit: int, cursor: str | None, persona: str | None) -> Page[Post]:
-    rows = await _rows(_FEED if persona is None else f"{_FEED}#{persona}", limit + 1, below=cursor)
+    rows = await _rows(_FEED if persona is None else f"{_FEED}#{persona}", limit + 1, below=cursor or None)
     posts = [Post(row["sk"], row["persona"], row["text"], from_millis(row["at"])) for row in rows]
     return Page(posts[:limit], posts[limit - 1].id if len(posts) > limit else None)
 

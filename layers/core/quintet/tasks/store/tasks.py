@@ -7,6 +7,7 @@ from typing import Any
 
 from pynamodb.transactions import TransactWrite
 
+from quintet.errors import Failure, Kind
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, millis
@@ -190,6 +191,9 @@ def waiting_for(task_id: str) -> list[str]:
 async def page(filters: Filters, order: Order, limit: int, offset: int = 0, after: str | None = None) -> Listed:
     """`after` is where the page before ended: `offset` counts from there. What `offset` skips is read all the same."""
     plan = plan_of(filters, order)
+    if after is not None and ("|" in after) is plan.sorted_after:
+        issue = "Belongs to a list in another order"
+        raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
     if plan.sorted_after:
         tasks = await _all_sorted(plan, filters, order)
         begin = offset + next((place for place, task in enumerate(tasks, 1) if task.id == after), 0)
