@@ -113,8 +113,9 @@ class FakeQueue:
 
     def take(self, until: datetime) -> list[Errand]:
         """What may be run by then."""
+        ahead = [each for each in self.errands if each.not_before is not None and each.not_before > until]
         ready = [each for each in self.errands if each.not_before is None or each.not_before <= until]
-        self.errands = [each for each in self.errands if each not in ready]
+        self.errands = ahead
         return ready
 
 

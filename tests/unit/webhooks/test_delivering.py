@@ -2,106 +2,20 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from quintet.events.model import Entry, Event
-from quintet.events.platform import PLATFORM
 from quintet.net import client
 from quintet.settings import settings
-from quintet.store.ids import new_id
 from quintet.webhooks import delivering as module
-from quintet.webhooks.delivering import Delivering
-from quintet.webhooks.model import Delivery, Endpoint, Standing, Status, delivery_of
+from quintet.webhooks.model import Endpoint, Standing, Status, delivery_of
 from quintet.webhooks.queue import Errand
 from quintet.webhooks.telling import Telling
-from tests.fakes.webhooks import FakeDeliveries, FakeEndpoints, FakeGates, FakeQueue, receiving, says
+from tests.fakes.office import NOW, Office, entry
+from tests.fakes.webhooks import receiving, says
 from tests.loops import on_a_loop
-
-NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
-
-
-@dataclass
-class Office:
-    """All of it, with time under our thumb."""
-
-    now: datetime = NOW
-    most: int = 50
-    endpoints: FakeEndpoints = field(default_factory=FakeEndpoints)
-    deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
-    gates: FakeGates = field(default_factory=FakeGates)
-    queue: FakeQueue = field(default_factory=FakeQueue)
-    rights: set[str] = field(default_factory=lambda: {"read_tasks"})
-    made: int = 0
-
-    def endpoint(self, url: str, *events: str) -> Endpoint:
-        self.made += 1
-        endpoint = Endpoint(
-            id=f"webhook_{self.made}",
-            owner="ada",
-            account="key#1",
-            permissions=frozenset({"read_tasks"}),
-            url=url,
-            events=events or ("*",),
-            secret="your_webhook_secret",
-            created_at=NOW,
-            updated_at=NOW,
-        )
-        self.endpoints.add(endpoint)
-        return endpoint
-
-    async def tell(self, *types: str) -> None:
-        async def everybody(_endpoint: Endpoint, needs: str) -> bool:
-            return needs == "read_tasks"
-
-        telling = Telling(self.endpoints, self.deliveries, self.queue, everybody)
-        await telling.tell([entry(number, type) for number, type in enumerate(types, 1)], self.now)  # noqa: A001
-
-    async def work(self) -> None:
-        """Until nothing may be run at this moment."""
-
-        async def may_read(_endpoint: Endpoint, needs: str) -> bool:
-            return needs in self.rights
-
-        delivering = Delivering(
-            self.endpoints,
-            self.deliveries,
-            self.gates,
-            self.queue,
-            self.endpoints,
-            may_read,
-            _Now(self),
-            most=self.most,
-        )
-        while errands := self.queue.take(self.now):
-            await asyncio.gather(*(delivering.run(errand) for errand in errands))
-
-    async def until(self, end: timedelta) -> None:
-        """Time passes from one errand to the next."""
-        while self.now < NOW + end:
-            await self.work()
-            ahead = [each.not_before for each in self.queue.errands if each.not_before is not None]
-            self.now = min([NOW + end, *ahead])
-        await self.work()
-
-    def only(self) -> Delivery:
-        (delivery,) = self.deliveries.rows.values()
-        return delivery
-
-
-@dataclass
-class _Now:
-    office: Office
-
-    def now(self) -> datetime:
-        return self.office.now
-
-
-def entry(number: int, type: str = "task.created", needs: str = "read_tasks") -> Entry:  # noqa: A002
-    event = Event(new_id("evt", NOW), PLATFORM, type, "task_1", NOW, {"task_id": "task_1", "n": number}, needs)
-    return Entry(number, event, "")
 
 
 @pytest.fixture
@@ -154,7 +68,7 @@ async def test_what_its_owner_may_not_read_is_not_told(office: Office) -> None:
         return needs == "read_tasks"
 
     telling = Telling(office.endpoints, office.deliveries, office.queue, tasks_alone)
-    assert await telling.tell([entry(1, "escalation.approved", "read_escalations")], NOW) == 0
+    assert await telling.tell([entry(1, "escalation.approved")], NOW) == 0
 
 
 @on_a_loop
@@ -191,8 +105,8 @@ async def test_a_replay_tries_anew_and_keeps_the_story(office: Office) -> None:
         await office.until(timedelta(days=2))
         dead = office.only()
         receiver.answer = says(200)
-        await office.deliveries.ask_again(dead, office.now)
-        await office.queue.send([Errand(dead.endpoint_id, dead.id)], office.now)
+        await office.deliveries.ask_again(dead, office.at)
+        await office.queue.send([Errand(dead.endpoint_id, dead.id)], office.at)
         await office.until(timedelta(days=3))
     assert office.only().standing is Standing.DELIVERED
     assert [each.status for each in office.only().attempts] == [500] * 8 + [200]
@@ -215,10 +129,10 @@ async def test_five_days_of_failure_pause_an_endpoint(office: Office) -> None:
         await office.tell("task.created")
         await office.until(timedelta(days=4))
         assert office.endpoints.stopped == []
-        office.now = NOW + timedelta(days=5, hours=1)
+        office.at = NOW + timedelta(days=5, hours=1)
         dead = office.only()
-        await office.deliveries.ask_again(dead, office.now)
-        await office.queue.send([Errand(dead.endpoint_id, dead.id)], office.now)
+        await office.deliveries.ask_again(dead, office.at)
+        await office.queue.send([Errand(dead.endpoint_id, dead.id)], office.at)
         await office.work()
     assert office.endpoints.stopped == [(endpoint.id, Status.PAUSED, "it has failed for five days")]
 
@@ -293,8 +207,8 @@ async def test_a_paused_endpoints_deliveries_wait_and_a_deleted_ones_end(office:
         await office.work()
         assert office.only().standing is Standing.PENDING
         del office.endpoints.rows[endpoint.id]
-        office.now += timedelta(hours=2)
-        await office.queue.send([Errand(endpoint.id, office.only().id)], office.now)
+        office.at += timedelta(hours=2)
+        await office.queue.send([Errand(endpoint.id, office.only().id)], office.at)
         await office.work()
         assert office.only().standing is Standing.DEAD
     assert receiver.received == []
@@ -327,8 +241,8 @@ async def test_an_attempt_that_died_with_its_process_is_made_again(office: Offic
         await office.queue.send([Errand(endpoint.id, delivery.id)], NOW)
         await office.work()
         assert receiver.received == []
-        office.now = NOW + timedelta(minutes=3)  # the queue shows its message again
-        await office.queue.send([Errand(endpoint.id, delivery.id)], office.now)
+        office.at = NOW + timedelta(minutes=3)  # the queue shows its message again
+        await office.queue.send([Errand(endpoint.id, delivery.id)], office.at)
         await office.work()
         assert len(receiver.received) == 1
 
@@ -351,7 +265,7 @@ async def test_what_waited_for_days_is_tried_and_not_given_up_for_the_crowd(offi
     async with receiving(says(200)) as receiver:
         office.endpoint(receiver.url)
         await office.tell(*["task.created"] * 30)
-        office.now += timedelta(days=3)
+        office.at += timedelta(days=3)
         await office.until(timedelta(days=4))
     assert {each.standing for each in office.deliveries.rows.values()} == {Standing.DELIVERED}
 
@@ -405,10 +319,10 @@ async def test_a_thousand_that_wait_for_a_dead_endpoint_ask_no_faster_than_it_wo
         await office.tell(*["task.created"] * 1000)
         await office.work()
         visits = 0
-        while office.now < NOW + timedelta(minutes=10):
+        while office.at < NOW + timedelta(minutes=10):
             ahead = min(each.not_before for each in office.queue.errands if each.not_before is not None)
-            office.now = max(office.now, ahead)
-            visits += sum(1 for each in office.queue.errands if each.not_before and each.not_before <= office.now)
+            office.at = max(office.at, ahead)
+            visits += sum(1 for each in office.queue.errands if each.not_before and each.not_before <= office.at)
             await office.work()
     assert visits <= 10 * 60 * 5  # while it is trusted, by its steps of 200 ms; later by the limit
     assert len(receiver.received) < 60
@@ -425,3 +339,21 @@ async def test_nobody_is_kept_busy_beyond_the_day_by_a_receiver_that_asks_for_mo
     assert delivery.standing is Standing.DEAD
     assert delivery.attempts[-1].at - NOW < timedelta(hours=26)
     assert len(receiver.received) <= 8
+
+
+@on_a_loop
+async def test_fifty_a_minute_and_not_one_more_however_long_the_line(office: Office) -> None:
+    async def sometimes_ill(number: int) -> bytes | None:
+        return await says(500 if number % 97 == 5 else 200)(number)
+
+    async with receiving(sometimes_ill) as receiver:
+        endpoint = office.endpoint(receiver.url)
+        await office.tell(*["task.created"] * 500)
+        await office.until(timedelta(minutes=25))
+    rows = [each for each in office.deliveries.rows.values() if each.endpoint_id == endpoint.id]
+    sent = sorted(attempt.at for row in rows for attempt in row.attempts)
+    assert {row.standing for row in rows} == {Standing.DELIVERED}
+    assert len(sent) == len(receiver.received)
+    assert all(later - sooner > timedelta(minutes=1) for sooner, later in zip(sent, sent[50:], strict=False))
+    assert sent[49] - NOW < timedelta(minutes=1)  # what the minute holds is used
+    assert sent[-1] - NOW < timedelta(minutes=16)

@@ -6,6 +6,7 @@ a moment later changes nothing.
 
 import asyncio
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -15,6 +16,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 RESOLVE_SECONDS = 5.0
 LONGEST_URL = 2048
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")  # others are told in punycode
 # Names that mean this machine or this network, whatever they resolve to from here.
 _INNER_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "localdomain", "home.arpa")
 
@@ -64,6 +66,8 @@ def check(url: str, rules: Rules = HTTPS) -> SplitResult:
     if literal is not None:
         if not is_public(literal):
             raise Forbidden(_PRIVATE)
+    elif not _NAME.fullmatch(host):
+        raise Forbidden("the URL's host is not a name")
     elif "." not in host or host.endswith(tuple(f".{name}" for name in _INNER_NAMES)):
         raise Forbidden(_PRIVATE)
     return parts

@@ -7,8 +7,8 @@ from quintet.webhooks.model import Endpoint
 
 
 class OwnersStanding:
-    def __init__(self, clock: Clock) -> None:
-        self._standing = Standing(keys.find, users.get, clock)
+    def __init__(self, clock: Clock, standing: Standing | None = None) -> None:
+        self._standing = standing or Standing(keys.find, users.get, clock)
 
     async def __call__(self, endpoint: Endpoint, needs: str) -> bool:
         return needs in await self._standing.permissions(endpoint.account, endpoint.permissions)
