@@ -59,6 +59,7 @@ lock: | $(filter .tools/%,$(UV)) ## Resolve the dependencies again (pyproject.to
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group inference -c requirements/dev.txt -o layers/inference/requirements.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group tools -o requirements/tools.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group bench -o requirements/bench.txt
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group security -o requirements/security.txt
 
 TOOLS := .venv-tools
 SAM := SAM_CLI_TELEMETRY=0 $(TOOLS)/bin/sam
@@ -141,7 +142,7 @@ destroy: $(VENV)/.local $(TOOLS)/.installed ## Delete the stack; tables, keys an
 	@SAM_CLI_TELEMETRY=0 $(RUN) -m infra.release --env $(ENV) --sam $(TOOLS)/bin/sam --destroy
 
 .PHONY: check
-check: $(VENV)/.dev check-templates check-infra ## Format, lint, types, architecture, dead code, templates
+check: $(VENV)/.dev check-templates check-security check-infra ## Format, lint, types, architecture, dead code, templates
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
@@ -153,9 +154,20 @@ check-templates: $(TOOLS)/.installed
 	@$(SAM) validate --lint --region us-east-1 >/dev/null
 	@$(TOOLS)/bin/cfn-lint infra/*.yaml
 
+.build/checkov/.installed: requirements/security.txt | $(VENV)/.dev
+	@echo "installing what looks for weaknesses in the templates"
+	@$(UV) venv --quiet --allow-existing --python $(RUN) .build/checkov
+	@$(UV) pip sync --quiet --python .build/checkov/bin/python --require-hashes requirements/security.txt
+	@touch $@
+
+.PHONY: check-security
+check-security: .build/checkov/.installed ## Look for weaknesses in the templates (exceptions in .checkov.yaml)
+	@.build/checkov/bin/checkov --config-file .checkov.yaml \
+	  -f template.yaml -f infra/data.yaml -f infra/edge.yaml -f infra/observability.yaml
+
 .PHONY: check-infra
 check-infra: $(VENV)/.dev $(NODE_MODULES)
-	@$(RUN) -m pytest -q tests/infra/test_statemachines.py tests/infra/test_observability.py
+	@$(RUN) -m pytest -q tests/infra/test_statemachines.py tests/infra/test_observability.py tests/infra/test_permissions.py
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and mend what can be mended by machine
