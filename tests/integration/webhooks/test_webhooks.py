@@ -1,8 +1,6 @@
 """Webhooks deployed in the emulator, in the functions' own roles: kyros.md's requests, and events on their way."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +13,7 @@ from quintet.events.store import outbox
 from quintet.store.clock import SystemClock
 from quintet.store.transactions import write_together
 from tests.conftest import Stack
-from tests.fakes.webhooks import Receiver, receiving, says
+from tests.fakes.webhooks import Receiver, says
 from tests.processes import eventually
 
 SECRET = "your_webhook_secret"
@@ -52,28 +50,6 @@ def owner(stack: Stack, seeded: dict[str, str]) -> Iterator[Owner]:
     yield owner
     for webhook in owner("GET").json()["data"]["webhooks"]:
         owner("DELETE", f"/{webhook['id']}")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """On a loop of its own."""
-    loop = asyncio.new_event_loop()
-    ready, done = threading.Event(), asyncio.Event()
-    found: list[Receiver] = []
-
-    async def run() -> None:
-        async with receiving(says(200)) as one:
-            found.append(one)
-            ready.set()
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    ready.wait()
-    yield found[0]
-    loop.call_soon_threadsafe(done.set)
-    thread.join()
-    loop.close()
 
 
 def tell(type: str, **data: Any) -> str:  # noqa: A002
