@@ -1,6 +1,7 @@
 """The protocols by name. Each imports its room when it is first spoken: no message pays for another one's code."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from quintet.sockets.dispatch import Make
 from quintet.sockets.model import SocketProtocol
@@ -35,7 +36,7 @@ def cyborgmind() -> SocketProtocol:
     from quintet.policy.streaming import Stream
     from quintet.telemetry.requests import record
 
-    return Stream(stepping, poster, door.authenticate, record)
+    return Stream(stepping, poster, door.authenticate, partial(door.readmit, caller=None), record)
 
 
 PROTOCOLS: Mapping[str, Make] = {"toron": toron, "elevenlabs": elevenlabs, "kyros": kyros, "cyborgmind": cyborgmind}

@@ -18,6 +18,7 @@ from tests.loops import on_a_loop
 from tests.unit.policy.conftest import SEEN, House
 
 TOKEN = "cyborg-secret-v2"
+MOST_STRANGERS = 3
 VIEWER = Principal("v", PrincipalKind.USER, "user#v", frozenset({"read_tasks"}))
 
 
@@ -26,7 +27,8 @@ class Streaming:
         self.house = house
         self.poster = FakePoster()
         self.records: list[Exchange] = []
-        self.stream = Stream(lambda: house.first, self.poster, self.authenticate, self.record)
+        self.stream = Stream(lambda: house.first, self.poster, self.authenticate, self.stranger, self.record)
+        self.strangers = 0
 
     async def authenticate(self, credential: Credential, now: datetime) -> Principal:
         if credential.text == TOKEN:
@@ -34,6 +36,11 @@ class Streaming:
         if credential.text == "a viewer's":
             return VIEWER
         raise credential.refusal()
+
+    async def stranger(self, exchange: Exchange) -> None:
+        self.strangers += 1
+        if self.strangers > MOST_STRANGERS:
+            raise Failure(Kind.LIMITED, "Rate limit exceeded: 3 per 1 minute")
 
     async def record(self, exchange: Exchange) -> None:
         self.records.append(exchange)
@@ -133,6 +140,17 @@ async def test_every_message_is_recorded_without_its_token(streaming: Streaming)
     assert done.facts["agent_version"] == 1
     assert (refused.status, refused.failure and refused.failure.kind) == (403, Kind.UNAUTHENTICATED)
     assert TOKEN not in str(done.facts)
+
+
+@on_a_loop
+async def test_who_guesses_too_often_is_hung_up_on(streaming: Streaming) -> None:
+    for guess in ({"token": "a"}, {"token": "b", "observation": SEEN}, "{"):
+        assert "Rate limit" not in (await streaming.say(guess))["error"]
+        await streaming.step()  # whoever is known is not counted
+    assert streaming.poster.closed == []
+    assert (await streaming.say({"token": "c"}))["error"] == "Rate limit exceeded: 3 per 1 minute"
+    assert streaming.poster.closed == ["one"]
+    assert streaming.records[-1].status == 429
 
 
 @on_a_loop

@@ -28,6 +28,8 @@ _KEPT = LONGEST + timedelta(minutes=30)
 log = logging.getLogger("quintet.policy")
 
 Authenticate = Callable[[Credential, datetime], Awaitable[Principal]]
+Stranger = Callable[[Exchange], Awaitable[None]]
+"""Counts a message of which nobody knows who sent it. Raises Failure when its address has sent too many."""
 
 
 class Steps(Protocol):
@@ -46,12 +48,14 @@ class Stream:
         steps: Callable[[], Steps],
         poster: Poster,
         authenticate: Authenticate,
+        stranger: Stranger,
         recorder: Recorder,
         clock: Clock | None = None,
     ) -> None:
         self._steps = steps
         self._poster = poster
         self._authenticate = authenticate
+        self._stranger = stranger
         self._recorder = recorder
         self._clock = clock or SystemClock()
 
@@ -64,8 +68,8 @@ class Stream:
         try:
             reply = await self._answered(connection, message, exchange)
         except Failure as failure:
-            exchange.failure = failure
-            reply = _refused(failure.message)
+            exchange.failure = await self._counted(exchange, failure)
+            reply = _refused(exchange.failure.message)
         except Exception:
             log.exception("unhandled failure", extra={"request_id": exchange.request_id, "path": _PATH})
             exchange.failure = Failure(Kind.INTERNAL, "Internal server error")
@@ -73,11 +77,23 @@ class Stream:
         exchange.status = _DIALECT.status(exchange.failure) if exchange.failure else 200
         try:
             await self._poster.post(connection.id, json.dumps(reply, allow_nan=False))
+            if exchange.failure is not None and exchange.failure.kind is Kind.LIMITED:
+                await self._poster.close(connection.id)
         finally:
             await self._record(exchange)
 
     async def disconnect(self, connection: Connection) -> None:
         await self._steps().forget(_handle(connection))
+
+    async def _counted(self, exchange: Exchange, failure: Failure) -> Failure:
+        """Guessing tokens is no cheaper here than over HTTP: who says too often who they are not is hung up on."""
+        if exchange.caller is not None:
+            return failure
+        try:
+            await self._stranger(exchange)
+        except Failure as limited:
+            return limited
+        return failure
 
     async def _answered(self, connection: Connection, message: str | bytes, exchange: Exchange) -> dict[str, Any]:
         told = _read(message)
@@ -110,7 +126,7 @@ class Stream:
         return caller
 
     def _exchange(self, connection: Connection) -> Exchange:
-        """A message is recorded as requests are; it is not counted against their limit: it would be no stream."""
+        """A message is recorded as requests are; once its sender is known it is not counted: it would be no stream."""
         now = self._clock.now()
         return Exchange(
             record_id=new_id("rec", now),
