@@ -25,6 +25,14 @@ async def speaker(request: Request) -> Principal:
 Speaker = Annotated[Principal, Depends(speaker)]
 
 
+async def onlooker(request: Request) -> Principal:
+    """Whoever may watch the system may watch the personas: to look at them nobody needs to talk to them."""
+    caller = await open_or_principal(request)
+    if not caller.may("read_monitoring"):
+        caller.need("use_personas")
+    return caller
+
+
 def scope_of(caller: Principal) -> str:
     """In an open stack callers are told apart by what they are called alone."""
     return "" if caller.kind is PrincipalKind.ANONYMOUS else caller.owner

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from personas.access import speaker
+from personas.access import onlooker
 from personas.services import clock
 from quintet.errors import Failure, Kind
 from quintet.http.answers import Json
@@ -16,7 +16,7 @@ from quintet.personas.model import Post, Process, Session, Status
 from quintet.personas.store import conversations, notebook, processes, pulse
 from quintet.store.clock import iso
 
-router = APIRouter(prefix="/api", dependencies=[Depends(speaker)])
+router = APIRouter(prefix="/api", dependencies=[Depends(onlooker)])
 
 _MOST = 1000
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from quintet.identity.keys import Keys
+from quintet.identity.store import keys as key_table
 from quintet.settings import settings
+from quintet.store.clock import SystemClock
 from tests.conftest import Stack
 from tests.examples import like
 from tests.integration.personas.conftest import Caller, Configure
@@ -203,6 +206,16 @@ def test_a_closed_stack_wants_to_know_who_talks(caller: Caller, configure: Confi
         assert answer.status == 401
     known = {"Authorization": f"Bearer {settings().static_token}"}
     assert caller("POST", "/chat/completions", json={"messages": HELLO}, headers=known).status == 200
+
+
+def test_a_viewer_looks_at_personas_and_does_not_talk_to_them(caller: Caller) -> None:
+    issued = Keys(key_table, settings().stage).issue(
+        "test", "onlooker", roles=["viewer"], actor="test", now=SystemClock().now()
+    )
+    known = {"X-API-Key": issued.secret}
+    for path in ("/api/status", "/api/processes", "/api/sessions", "/api/feed"):
+        assert caller("GET", path, headers=known).status == 200
+    assert caller("POST", "/chat/completions", json={"messages": HELLO}, headers=known).status == 403
 
 
 def test_the_deployed_function_answers_in_its_own_role(stack: Stack) -> None:

@@ -89,7 +89,7 @@ async def test_answers_in_kyross_envelope() -> None:
         ({"title": "a", "priority": "s3cret"}, "priority", "Must be one of: low, medium, high, critical"),
         ({"title": "a", "place": {"lines": ["b", 3]}}, "place.lines.1", "Input should be a valid string"),
         ({"title": "s3cret s3cret"}, "title", "String should have at most 10 characters"),
-        (["a"], "body", "Input should be a valid dictionary or object to extract fields from"),
+        (["a"], "body", "Must be a JSON object, sent as Content-Type: application/json"),
         (b"{", "body", "not valid JSON"),
         (b"", "body", "Field required"),
     ],

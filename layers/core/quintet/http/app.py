@@ -19,6 +19,8 @@ from quintet.http.edge import Edge
 from quintet.http.exchange import Exchange, Gate, Recorder, exchange_of
 from quintet.store.clock import Clock, SystemClock
 
+_NO_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
+
 
 def create_app(
     group: str,
@@ -99,7 +101,9 @@ def _validation(error: RequestValidationError) -> Failure:
         )
     place = [str(part) for part in first["loc"]]
     field = ".".join(place[1:] if len(place) > 1 and place[0] in {"body", "query", "path", "header"} else place)
-    if first["type"] == "missing":
+    if place == ["body"] and first["type"] in _NO_OBJECT:
+        issue = "Must be a JSON object, sent as Content-Type: application/json"
+    elif first["type"] == "missing":
         issue = "Field required"
     elif first["type"] in {"literal_error", "enum"}:
         issue = "Must be one of: " + str(first.get("ctx", {}).get("expected", "")).replace("'", "").replace(
