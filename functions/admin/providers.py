@@ -1,5 +1,6 @@
 """The vendors of models: /admin/v1/providers."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -123,6 +124,14 @@ async def _known(provider_id: str) -> Provider:
     return provider
 
 
+def _names(options: Any) -> Iterator[str]:
+    """Also of what lies deeper: options are shown to whoever may read them."""
+    if isinstance(options, dict):
+        yield from options
+    for each in options.values() if isinstance(options, dict) else options if isinstance(options, list) else ():
+        yield from _names(each)
+
+
 def _check(order: Order) -> None:
     if order.type not in KINDS:
         raise invalid("type", f"Must be one of: {', '.join(sorted(KINDS))}")
@@ -133,7 +142,7 @@ def _check(order: Order) -> None:
             raise invalid("base_url", str(forbidden)) from None
         if parts.query or parts.fragment:
             raise invalid("base_url", "Must have no query and no fragment")
-    for name in order.options:
+    for name in _names(order.options):
         if any(word in name.lower() for word in _SECRETS) and name != "max_tokens_field":
             raise invalid("options", f"'{name}' looks like a secret: give it as api_key")
     if order.cred_store is CredStore.ENV and not is_setting(_cred_name(order, CredStore.ENV)):

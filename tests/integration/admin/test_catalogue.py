@@ -72,6 +72,7 @@ class TestProviders:
             ({"id": "x", "type": "openai", "cred_store": "env", "api_key": "sk"}, "cred_name"),
             ({"id": "x", "type": "openai", "cred_store": "none", "api_key": "sk"}, "api_key"),
             ({"id": "x", "type": "openai", "options": {"api_key": "sk"}}, "options"),
+            ({"id": "x", "type": "openai", "options": {"headers": [{"Authorization": "Bearer sk"}]}}, "options"),
             ({"id": "x", "type": "openai", "colour": "red"}, "colour"),
         ],
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from quintet.errors import Failure, Kind
@@ -19,8 +19,14 @@ from tests.asgi import ask
 from tests.loops import on_a_loop
 
 
+def _not_blank(line: str) -> str:
+    if not line.strip():
+        raise ValueError("Must not be blank")
+    return line
+
+
 class Place(BaseModel):
-    lines: list[str]
+    lines: list[Annotated[str, AfterValidator(_not_blank)]]
 
 
 class Task(BaseModel):
@@ -88,6 +94,7 @@ async def test_answers_in_kyross_envelope() -> None:
         ({}, "title", "Field required"),
         ({"title": "a", "priority": "s3cret"}, "priority", "Must be one of: low, medium, high, critical"),
         ({"title": "a", "place": {"lines": ["b", 3]}}, "place.lines.1", "Input should be a valid string"),
+        ({"title": "a", "place": {"lines": [" "]}}, "place.lines.0", "Must not be blank"),
         ({"title": "s3cret s3cret"}, "title", "String should have at most 10 characters"),
         (["a"], "body", "Must be a JSON object, sent as Content-Type: application/json"),
         (b"{", "body", "not valid JSON"),

@@ -110,5 +110,5 @@ def _validation(error: RequestValidationError) -> Failure:
             " or ", ", "
         )
     else:
-        issue = str(first["msg"])
+        issue = str(first["msg"]).removeprefix("Value error, ")
     return Failure(Kind.INVALID, f"{field}: {issue}" if field else issue, details={"field": field, "issue": issue})
