@@ -141,6 +141,10 @@ deploy: $(VENV)/.local $(TOOLS)/.installed ## Deploy into your AWS account with 
 destroy: $(VENV)/.local $(TOOLS)/.installed ## Delete the stack; tables, keys and secrets are retained
 	@SAM_CLI_TELEMETRY=0 $(RUN) -m infra.release --env $(ENV) --sam $(TOOLS)/bin/sam --destroy
 
+.PHONY: cost
+cost: $(VENV)/.local ## What it costs in an AWS account (COST="--model-call-ms 3000")
+	@$(RUN) -m infra.cost $(COST)
+
 .PHONY: check
 check: $(VENV)/.dev check-templates check-security check-infra ## Format, lint, types, architecture, dead code, templates
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }

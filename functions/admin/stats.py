@@ -67,6 +67,7 @@ def _shown(record: Record) -> dict[str, Any]:
         "status_code": record.get("status"),
         "status": _word(record),
         "latency_ms": record.get("latency_ms"),
+        "platform_cost_usd": None if record.get("platform_cost") is None else int(record["platform_cost"]) / NANO,
         "principal": record.get("principal"),
         "key_id": record.get("key_id"),
         "failure": record.get("failure"),

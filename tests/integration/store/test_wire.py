@@ -12,7 +12,7 @@ from quintet.net.client import NetError
 from quintet.settings import settings
 from quintet.store import credentials as credentials_module
 from quintet.store import wire
-from quintet.store.wire import Call, Reason, WireError, call, watched
+from quintet.store.wire import Call, Reason, WireError, call, metered, metered_so_far, watched
 from tests.loops import on_a_loop
 from tests.servers import Peer, serving
 
@@ -226,6 +226,18 @@ async def test_counts_every_request_and_what_it_consumed(table: Table) -> None:
         await asyncio.create_task(call("TransactWriteItems", {"ClientRequestToken": "t"}))
     assert calls == [Call("GetItem", 0.0), Call("GetItem", 0.5), Call("TransactWriteItems", 6.0)]
     assert all(b'"ReturnConsumedCapacity":"TOTAL"' in request for request in table.asked)
+
+
+@with_table(
+    answer(200, {"ConsumedCapacity": {"CapacityUnits": 0.5}}),
+    answer(200, {"ConsumedCapacity": {"CapacityUnits": 2.0}}),
+)
+async def test_a_meter_tells_reads_from_writes(table: Table) -> None:
+    with metered() as meter:
+        await call("GetItem", GET)
+        await asyncio.create_task(call("PutItem", {}))
+    assert (meter.reads, meter.writes) == (0.5, 2.0)
+    assert metered_so_far() is None
 
 
 @with_table(FOUND)

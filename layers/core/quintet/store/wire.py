@@ -17,7 +17,19 @@ from quintet.settings import settings
 from quintet.store.credentials import credentials
 from quintet.store.items import from_item, to_item
 
-__all__ = ["Call", "NetError", "Reason", "WireError", "call", "from_item", "to_item", "watched"]
+__all__ = [
+    "Call",
+    "Meter",
+    "NetError",
+    "Reason",
+    "WireError",
+    "call",
+    "from_item",
+    "metered",
+    "metered_so_far",
+    "to_item",
+    "watched",
+]
 
 _ATTEMPTS = 8
 _ATTEMPT_SECONDS = 2.0
@@ -87,7 +99,8 @@ async def call(
     """
     repeatable = idempotent or operation in _READS or "ClientRequestToken" in request
     watch = _watching.get()
-    if watch is not None and watch.capacity:
+    meter = _metering.get()
+    if meter is not None or (watch is not None and watch.capacity):
         request = {**request, "ReturnConsumedCapacity": "TOTAL"}
     body = _encode(request).encode()
     now = asyncio.get_running_loop().time
@@ -107,6 +120,8 @@ async def call(
         else:
             if watch is not None:
                 watch.calls.append(Call(operation, _consumed(answer)))
+            if meter is not None:
+                meter.add(operation, _consumed(answer))
             return answer
     raise AssertionError("the last attempt returns or raises")
 
@@ -136,6 +151,39 @@ def watched(*, capacity: bool = False) -> Iterator[list[Call]]:
         yield watch.calls
     finally:
         _watching.reset(token)
+
+
+@dataclass(slots=True)
+class Meter:
+    """The units that were consumed so far."""
+
+    reads: float = 0.0
+    writes: float = 0.0
+
+    def add(self, operation: str, units: float) -> None:
+        if operation in _READS:
+            self.reads += units
+        else:
+            self.writes += units
+
+
+_metering: ContextVar[Meter | None] = ContextVar("metering", default=None)
+
+
+@contextmanager
+def metered() -> Iterator[Meter]:
+    """Adds up what this block consumes, and tasks that it starts. Blocks in blocks count for themselves."""
+    meter = Meter()
+    token = _metering.set(meter)
+    try:
+        yield meter
+    finally:
+        _metering.reset(token)
+
+
+def metered_so_far() -> Meter | None:
+    """None where nobody measures."""
+    return _metering.get()
 
 
 def _consumed(answer: Mapping[str, Any]) -> float:

@@ -14,6 +14,7 @@ from quintet.http.entry import Entry, Event, kept_loop
 from quintet.http.exchange import exchange_of
 from quintet.net import client
 from quintet.settings import platform, sampled, settings
+from quintet.store import wire
 from quintet.telemetry import emf
 from quintet.telemetry.redaction import redacted
 
@@ -64,10 +65,11 @@ class _Watched:
         if context is not None:
             _logger().append_keys(function_request_id=context.aws_request_id)
         try:
-            if settings().tracing and sampled():
-                await self._traced(scope, receive, send)
-            else:
-                await self._app(scope, receive, send)
+            with wire.metered():
+                if settings().tracing and sampled():
+                    await self._traced(scope, receive, send)
+                else:
+                    await self._app(scope, receive, send)
         finally:
             if settings().metrics:
                 print(emf.request_line(exchange_of(scope)), flush=True)  # noqa: T201 - CloudWatch reads the log

@@ -132,7 +132,8 @@ async def costs(
     counted: Counted, period: timedelta, group_by: str | None, premium: Prices | None, now: datetime
 ) -> dict[str, Any]:
     start = now - period
-    calls, tasks, work = await asyncio.gather(*(_within(counted, name, start, now) for name in (CALLS, TASKS, WORK)))
+    families = (CALLS, TASKS, WORK, GROUPS)
+    calls, tasks, work, groups = await asyncio.gather(*(_within(counted, each, start, now) for each in families))
     total = sum(amounts.get("cost", 0) for amounts in calls.values())
     by = {
         "by_model": _by("model", calls, tasks, total),
@@ -144,7 +145,8 @@ async def costs(
     shown = ("by_model", "by_role") if group_by is None else (f"by_{group_by}",)
     breakdown: dict[str, Any] = {name: by[name] for name in shown}
     breakdown["savings"] = savings(calls.values(), total, premium)
-    return {"total_cost": total / _NANO, "cost_breakdown": breakdown}
+    platform = sum(amounts.get("platform", 0) for amounts in groups.values())
+    return {"total_cost": total / _NANO, "platform_cost_usd": platform / _NANO, "cost_breakdown": breakdown}
 
 
 def savings(calls: Iterable[Amounts], total: int, premium: Prices | None) -> dict[str, Any]:

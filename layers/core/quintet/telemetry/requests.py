@@ -1,16 +1,18 @@
 """The request log: one record a request, the source of every later statistic."""
 
+import json
 import logging
 import zlib
 from datetime import datetime, timedelta
 from typing import Any
 
 from quintet.http.exchange import Exchange
-from quintet.settings import settings
+from quintet.settings import platform, settings
 from quintet.store import wire
 from quintet.store.clock import epoch, millis
 from quintet.store.ids import made_at
 from quintet.telemetry import emf
+from quintet.telemetry.platform import Units, written
 
 SHARDS = 16
 _UNRECORDED = frozenset({"/health", "/healthz", "/metrics"})  # probes would be most of the log and tell nothing
@@ -60,7 +62,19 @@ def fields_of(exchange: Exchange) -> dict[str, Any]:
         "facts": exchange.facts or None,
         "expires_at": epoch(exchange.at + timedelta(days=settings().request_log_days)),
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    cost = _platform_cost(exchange, fields)
+    return fields if cost is None else {**fields, "platform_cost": cost}
+
+
+def _platform_cost(exchange: Exchange, fields: dict[str, Any]) -> int | None:
+    """In nano-USD, this record's own writing included; None off Lambda, where nobody charges for a request."""
+    meter, memory = wire.metered_so_far(), platform().memory_mb
+    if meter is None or not memory:
+        return None
+    gigabytes = int(memory) / 1024
+    own = written(json.dumps(fields, default=str))
+    return Units(gigabytes * exchange.elapsed_ms() / 1000, meter.reads, meter.writes + own).nano_usd
 
 
 def bucket_of(record_id: str) -> str:

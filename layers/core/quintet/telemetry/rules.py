@@ -86,7 +86,8 @@ def _request(record: Record) -> Iterator[Measure]:
     word = status_word(status)
     latency = _duration("latency", record.get("latency_ms"))
     failed = {"errors": int(word == "error"), "refused": int(word == "auth_failed"), f"s{status // 100}": 1}
-    yield Measure(Series.of(GROUPS, group=_label(record.get("group"))), _counted(failed, latency))
+    platform = {"platform": _whole(record.get("platform_cost"))}
+    yield Measure(Series.of(GROUPS, group=_label(record.get("group"))), _counted(failed, platform, latency))
     # The upgrade of a WebSocket is a connection; its messages are requests.
     family = CONNECTIONS if record.get("group") == _SOCKETS else ENDPOINTS
     yield Measure(Series.of(family, endpoint=_label(record.get("route")), status=word), _counted(latency))
