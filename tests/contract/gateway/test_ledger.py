@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from quintet.errors import Failure, Kind
-from quintet.gateway.ledger.model import Place, Scope, Window
+from quintet.gateway.ledger.model import Place, Reservation, Scope, Window
 from quintet.gateway.model import Payer
 from tests.contract.gateway.conftest import Books
 from tests.loops import on_a_loop
@@ -79,6 +79,39 @@ class TestACallersOwnBudget:
         held = await asyncio.gather(*[books.reserve(100) for _ in range(13)], return_exceptions=True)
         assert sum(isinstance(each, Failure) for each in held) == 3
         assert (await books.state(budget)).remaining == 0
+
+    @on_a_loop
+    async def test_lets_calls_go_side_by_side_while_there_is_money(self, books: Books) -> None:
+        budget = await books.budget(10**9)
+
+        async def caller() -> None:
+            for _ in range(6):
+                held = await books.reserve(1000)
+                await asyncio.sleep(0)
+                await books.ledger.settle(held, 10)
+                await books.record(held)
+
+        await asyncio.gather(*[caller() for _ in range(16)])
+        state = await books.state(budget)
+        assert (state.spent, state.reserved) == (16 * 6 * 10, 0)
+
+    @on_a_loop
+    async def test_refuses_nobody_while_what_others_give_back_is_enough(self, books: Books) -> None:
+        """Their records come late: what they did not need is given back by the calls that want it."""
+        budget = await books.budget(4 * 1000 + 4 * 10 * 10)
+
+        async def caller() -> list[Reservation]:
+            made = []
+            for _ in range(10):
+                made.append(await books.reserve(1000))
+                await asyncio.sleep(0)
+                await books.ledger.settle(made[-1], 10)
+            return made
+
+        made = [each for held in await asyncio.gather(*[caller() for _ in range(4)]) for each in held]
+        assert await books.record(*made) == 40
+        state = await books.state(budget)
+        assert (state.spent, state.reserved) == (400, 0)
 
     @on_a_loop
     async def test_bounds_two_instances_together(self, books: Books) -> None:

@@ -1,9 +1,13 @@
 """The ledger: reserves a call's worst case in every purse that bounds it, and settles what it cost.
 
-The caller's account comes first: one conditional write confirms the caller, takes the money of its budgets, notes the
-call, and gives back what this instance's earlier calls on it did not need. What all callers share is leased to the
-instance (`leases`), so it costs a write in many calls. The budgets of a task, of a session, and of a principal who
-comes by a key, are one write each, in a fixed order; what was taken is given back when a later one refuses.
+The caller's account comes first: one conditional write confirms the caller, takes the money of its budgets and notes
+the call. What all callers share is leased to the instance (`leases`), so it costs a write in many calls. The budgets of
+a task, of a session, and of a principal who comes by a key, are one write each, in a fixed order; what was taken is
+given back when a later one refuses.
+
+While there is money that write rests on nothing that other calls change: many of one key go side by side. Where it is
+short, one at a time of an instance looks, and gives back what the instance's earlier calls did not need, which their
+records have not told yet; that is the only one that says no.
 
 A call's record closes its entries (`settling`): nothing is closed before the record is durable, so that the ledger and
 the request log tell the same sum whoever dies in between. An entry whose time has run out is closed at what it holds,
@@ -11,17 +15,29 @@ by a record that says so.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any, Protocol
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.ledger.definitions import Definitions
 from quintet.gateway.ledger.leases import Leases, NotEnough
 from quintet.gateway.ledger.model import Budget, Place, Reservation, Scope, Window, home_of
-from quintet.gateway.ledger.purse import MOST_AT_ONCE, UNSEEN, Change, Crowded, Pot, Purse, Short, Want, applied, plan
+from quintet.gateway.ledger.purse import (
+    MOST_AT_ONCE,
+    MOST_OPEN,
+    UNSEEN,
+    Change,
+    Crowded,
+    Pot,
+    Purse,
+    Short,
+    Want,
+    applied,
+    plan,
+)
 from quintet.gateway.ledger.refusing import crowded, exhausted, turned_out
 from quintet.gateway.ledger.store.purses import Unmet
 from quintet.gateway.model import Payer
@@ -57,10 +73,48 @@ Tell = Callable[[Budget, int, Failure, datetime], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Memory:
-    """What this instance last saw of a purse, and which calls on it need less than it holds for them, since when."""
+    """What this instance believes of a purse.
+
+    `settled` are its calls there that need no more than what they cost, as long as their records may be on the way;
+    `due` those of them that still stand open in what is believed. Who holds the `turn` looks, and gives back.
+    """
 
     purse: Purse = UNSEEN
-    settled: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
+    due: deque[tuple[str, int, datetime]] = field(default_factory=deque)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def settle(self, name: str, cost: int, now: datetime) -> None:
+        self.settled[name] = cost
+        self.due.append((name, cost, now))
+        if len(self.settled) > MOST_OPEN:
+            del self.settled[next(iter(self.settled))]
+
+    def believed(self, now: datetime) -> Purse:
+        """As it is if nobody else has written, and records have come when they should."""
+        told = {}
+        while self.due and self.due[0][2] <= now - _SOON:
+            name, cost, _ = self.due.popleft()
+            told[name] = cost
+        if told:
+            self.purse = applied(self.purse, plan(self.purse, now, costs=told))
+        return self.purse
+
+    def look(self, purse: Purse) -> None:
+        """It was just seen like this."""
+        entries = purse.open or {}
+        self.purse = purse
+        self.settled = {name: cost for name, cost in self.settled.items() if name in entries}
+
+    def excess(self) -> dict[str, int]:
+        """The calls that hold more than they need, those that hold most of it first."""
+        entries = self.purse.open or {}
+        more = {
+            name: entries[name].bound - cost
+            for name, cost in self.settled.items()
+            if name in entries and cost < entries[name].bound and not entries[name].given_up
+        }
+        return {name: self.settled[name] for name in sorted(more, key=lambda name: -more[name])[:MOST_AT_ONCE]}
 
 
 class Keeper:
@@ -136,7 +190,7 @@ class Keeper:
             late = self._clock.now() >= reservation.expires_at
             told["leases"] = self._leases.settle(told["leases"], reservation.call_id, cost, late=late)
         for place in _places(told):
-            self._memory(place).settled[reservation.call_id] = (cost, self._clock.now())
+            self._memory(place).settle(reservation.call_id, cost, self._clock.now())
 
     async def release(self, reservation: Reservation, /) -> None:
         told = reservation.settle
@@ -159,17 +213,17 @@ class Keeper:
     ) -> bool:
         """Whether there is an entry now. `payer` says that the purse is the payer's account."""
         memory = self._memory(place)
-        rev, sure = payer.rev if payer else None, False
+        rev, seen = payer.rev if payer else None, None
         for _ in range(_ATTEMPTS):
-            wanted = want if always or memory.purse.pots else None
-            if wanted is not None and memory.purse.expired(now):
-                memory.purse, sure = await self._give_up(place, await self._seen(place), now), True
-            shrunk = self._shrunk(memory, sure=sure)
+            purse = memory.believed(now) if seen is None else seen
+            wanted = want if always or purse.pots else None
             try:
-                if wanted is None and not memory.purse.pots:
-                    await self._purses.note(place, memory.purse.stamp, rev, now)
+                if wanted is None and not purse.pots:
+                    await self._purses.note(place, purse.stamp, rev, now)
                     return False
-                change = plan(memory.purse, now, want=wanted, shrunk=shrunk)
+                if wanted is not None and purse.expired(now):
+                    return await self._take_in_turn(place, memory, wanted, now, payer, rev, budget)
+                change = plan(purse, now, want=wanted)
                 if change.empty and payer is None:
                     return True
                 await self._purses.write(place, change, now, caller=payer is not None, rev=rev)
@@ -180,34 +234,55 @@ class Keeper:
                 elif unmet.purse is None:
                     self._definitions.forget()  # the budget is gone
                     return False
-                memory.purse, sure = unmet.purse or Purse(), True
-            except (Short, Crowded) as refused:
-                if sure:
-                    await self._refuse(place, refused, payer, budget, now)
-                memory.purse, sure = await self._seen(place), True
+                memory.purse = seen = unmet.purse or Purse()
+            except (Short, Crowded):
+                assert wanted is not None
+                return await self._take_in_turn(place, memory, wanted, now, payer, rev, budget)
             else:
-                for name in shrunk:
-                    memory.settled.pop(name, None)
                 return wanted is not None
-        raise Failure(Kind.UNAVAILABLE, "Too much at once on one budget: try again", retry_after=1)
+        raise _busy()
 
-    def _shrunk(self, memory: _Memory, *, sure: bool) -> dict[str, int]:
-        """Of a purse that was just seen all that is known goes along, else only what no record has closed yet."""
-        since = self._clock.now() - _SOON
-        entries = memory.purse.open or {}
-        if not sure:
-            closed = [name for name, (_, at) in memory.settled.items() if at <= since and name in entries]
-            if closed:
-                entries = {name: entry for name, entry in entries.items() if name not in closed}
-                memory.purse = replace(memory.purse, open=entries)
-        found = {
-            name: cost
-            for name, (cost, at) in memory.settled.items()
-            if name in entries and cost < entries[name].bound and (sure or at > since)
-        }
-        if sure:
-            memory.settled = {name: memory.settled[name] for name in found}
-        return dict(islice(found.items(), MOST_AT_ONCE))
+    async def _take_in_turn(
+        self,
+        place: Place,
+        memory: _Memory,
+        want: Want,
+        now: datetime,
+        payer: Payer | None,
+        rev: int | None,
+        budget: Budget | None,
+    ) -> bool:
+        """Looks before it takes: money is short, or something has expired.
+
+        One at a time, so that nobody is refused while another one gives back what would have been enough.
+        """
+        async with memory.turn:
+            for _ in range(_ATTEMPTS):
+                purse = await self._seen(place)
+                if purse.expired(now):
+                    purse = await self._give_up(place, purse, now)
+                memory.look(purse)
+                excess = memory.excess()
+                try:
+                    change = _least(purse, now, want, excess)
+                    if change is None:  # more than one write can give back
+                        await self._purses.write(place, plan(purse, now, shrunk=excess), now)
+                        continue
+                    if change.empty and payer is None:
+                        return True
+                    await self._purses.write(place, change, now, caller=payer is not None, rev=rev)
+                except Unmet as unmet:
+                    if payer is not None:
+                        rev = await _confirmed(payer, rev, unmet)
+                    elif unmet.purse is None:
+                        self._definitions.forget()
+                        return False
+                except (Short, Crowded) as refused:
+                    await self._refuse(place, refused, payer, budget, now)
+                else:
+                    memory.purse = applied(memory.purse, change)
+                    return True
+        raise _busy()
 
     async def _refuse(
         self, place: Place, refused: Short | Crowded, payer: Payer | None, budget: Budget | None, now: datetime
@@ -226,18 +301,20 @@ class Keeper:
     async def _untake(self, call_id: str, places: Sequence[Place]) -> None:
         """Gives all of it back."""
         for place in places:
-            memory = self._memory(place)
-            memory.settled.pop(call_id, None)
+            memory, seen = self._memory(place), False
             for _ in range(_ATTEMPTS):
                 now = self._clock.now()
                 change = plan(memory.purse, now, costs={call_id: 0})
                 if change.empty:
-                    break
+                    if seen:
+                        break
+                    memory.purse, seen = await self._seen(place), True  # others may have told it older news
+                    continue
                 try:
                     await self._purses.write(place, change, now)
                     memory.purse = applied(memory.purse, change)
                 except Unmet as unmet:
-                    memory.purse = unmet.purse or Purse()
+                    memory.purse, seen = unmet.purse or Purse(), True
                 else:
                     break
 
@@ -247,6 +324,28 @@ class Keeper:
             memory = _Memory()
             self._memories.put(place, memory)
         return memory
+
+
+def _least(purse: Purse, now: datetime, want: Want, excess: Mapping[str, int]) -> Change | None:
+    """What takes the money and gives back no more than it must: None if all that it may is too little, but not all.
+
+    Raises Short and Crowded.
+    """
+    try:
+        return plan(purse, now, want=want)
+    except Short:
+        if not excess:
+            raise
+    try:
+        return plan(purse, now, want=want, shrunk=excess)
+    except Short:
+        if len(excess) < MOST_AT_ONCE:
+            raise
+        return None
+
+
+def _busy() -> Failure:
+    return Failure(Kind.UNAVAILABLE, "Too much at once on one budget: try again", retry_after=1)
 
 
 def _places(told: Mapping[str, Any]) -> list[Place]:
