@@ -11,6 +11,10 @@ VENV ?= .venv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(VENV)/bin/python
 export PYTHONPATH := layers/core:functions:.
+# Trust whom the machine trusts, as pip does: a company's proxy may sign what we fetch. Older versions of uv know the second name.
+export UV_SYSTEM_CERTS ?= true
+export UV_NATIVE_TLS ?= true
+export NODE_USE_SYSTEM_CA ?= 1
 # A file left over from another machine's shell must not slow every start down.
 unexport PYTHONDONTWRITEBYTECODE
 
