@@ -125,6 +125,14 @@ def test_costs_are_by_model_by_role_and_by_user_and_add_up(books: FakeBooks) -> 
     assert {name: row["cost"] for name, row in by_user["by_user"].items()} == {"bob": 0.0006, "ada": 0.0004}
 
 
+def test_the_platforms_own_cost_stands_beside_that_of_models(books: FakeBooks) -> None:
+    at = NOW - timedelta(hours=3)
+    record = {**call("glm-4.5", 300_000, at), "group": "broker", "method": "POST", "status": 200}
+    count(books, [{**record, "platform_cost": 12_500}])
+    found = asyncio.run(monitoring.costs(books, timedelta(days=7), None, None, NOW))
+    assert (found["total_cost"], found["platform_cost_usd"]) == (0.0003, 0.0000125)
+
+
 def test_nothing_was_spent_and_nothing_saved(books: FakeBooks) -> None:
     found = asyncio.run(monitoring.costs(books, timedelta(days=7), None, None, NOW))
     assert found["total_cost"] == 0

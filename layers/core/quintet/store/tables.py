@@ -28,7 +28,7 @@ class TableName:
 
 
 class Table(Model):
-    """`schema` is the version of the item's shape: a reader accepts older ones, a writer writes the newest."""
+    """What a new version adds to an item is optional: its reader accepts items without it (docs/operations.md)."""
 
     _shared: ClassVar[dict[type, TableConnection]] = {}
 
