@@ -23,7 +23,7 @@ router = APIRouter(prefix="/admin/v1/decisions/{request_id}")
 
 @router.get("")
 async def read(request_id: str, _admin: Admin) -> Json:
-    """Of every call that the request made."""
+    """Of every call that the request made, or would have made had there been a model for it."""
     return Json({"request_id": request_id, "decisions": [_shown(each) for each in await _calls(request_id)]})
 
 
@@ -39,7 +39,9 @@ async def _calls(request_id: str) -> list[Mapping[str, Any]]:
     records = await asyncio.gather(*(whole(each) for each in await by_request(request_id)))
     for record in filter(None, records):
         at = iso(from_millis(record["at"]))
-        calls += [{**call, "at": at} for call in (record.get("facts") or {}).get("calls", ()) if call.get("decision")]
+        facts = record.get("facts") or {}
+        told = [*facts.get("calls", ()), *facts.get("undecided", ())]
+        calls += [{**call, "at": at} for call in told if call.get("decision")]
     if not calls:
         raise Failure(Kind.NOT_FOUND, f"No model was chosen for a request '{request_id}'")
     return calls
@@ -51,18 +53,18 @@ def _shown(call: Mapping[str, Any]) -> dict[str, Any]:
         "call_id": call["call_id"],
         "at": call["at"],
         "mode": decided["mode"],
-        "chosen": decided["chosen"],
-        "answered_by": call["model"],
+        "chosen": decided.get("chosen"),
+        "answered_by": call.get("model"),
         "routing_reason": call["reason"],
         "candidates": [_candidate(each) for each in decided["candidates"]],
         "excluded": decided["excluded"],
         "attempts": call.get("attempts", []),
         "seed": decided["seed"],
-        "propensity": decided["propensity"],
-        "price_version": decided["price_version"],
+        "propensity": decided.get("propensity"),
+        "price_version": decided.get("price_version"),
         "wish": decided.get("wish", {}),
-        "estimated_cost_usd": call["estimated"] / NANO,
-        "cost_usd": call["cost"] / NANO,
+        "estimated_cost_usd": _usd(call.get("estimated")),
+        "cost_usd": call.get("cost", 0) / NANO,
     }
 
 
@@ -71,7 +73,7 @@ def _replayed(call: Mapping[str, Any], view: View, request: Request) -> dict[str
     first = now.candidate(now.ranking[0]) if now.ranking else None
     return {
         "call_id": call["call_id"],
-        "then": {"chosen": call["decision"]["chosen"], "estimated_cost_usd": call["estimated"] / NANO},
+        "then": {"chosen": call["decision"].get("chosen"), "estimated_cost_usd": _usd(call.get("estimated"))},
         "now": {
             "chosen": first.model if first else None,
             "estimated_cost_usd": first.cost / NANO if first else None,
@@ -80,13 +82,17 @@ def _replayed(call: Mapping[str, Any], view: View, request: Request) -> dict[str
             "excluded": {**now.off, **now.excluded},
             "propensity": now.propensity,
         },
-        "same": first is not None and first.model == call["decision"]["chosen"],
+        "same": (first.model if first else None) == call["decision"].get("chosen"),
         "cost_difference_usd": _difference(first, call),
     }
 
 
 def _difference(first: Candidate | None, call: Mapping[str, Any]) -> float | None:
-    return None if first is None else (first.cost - call["estimated"]) / NANO
+    return None if first is None or "estimated" not in call else (first.cost - call["estimated"]) / NANO
+
+
+def _usd(nano: int | None) -> float | None:
+    return None if nano is None else nano / NANO
 
 
 def _candidate(told: Mapping[str, Any]) -> dict[str, Any]:

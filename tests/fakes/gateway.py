@@ -121,6 +121,10 @@ def _record(completion: Completion) -> Mapping[str, Any]:
 class FakeJournal:
     def __init__(self) -> None:
         self.calls: list[Mapping[str, Any]] = []
+        self.choices: list[Mapping[str, Any]] = []
 
     def note(self, call: Mapping[str, Any]) -> None:
         self.calls.append(call)
+
+    def undecided(self, choice: Mapping[str, Any]) -> None:
+        self.choices.append(choice)

@@ -97,16 +97,20 @@ class World:
     keys: dict[str, str] = field(default_factory=lambda: {BUILTIN: ""})
     defaults: Defaults = field(default_factory=Defaults)
     learned: Learned = field(default_factory=Learned)
+    generation: int = 1
 
     @property
     def gateway(self) -> Core:
-        ports = Ports(self.ledger, self.healths, adapter, SystemClock(), lambda: None)
+        ports = Ports(self.ledger, self.healths, adapter, SystemClock(), lambda: None, self.outdated)
         return Core(self.look, ports)
 
     @property
     def view(self) -> View:
-        catalogue = Catalogue(1, self.providers, self.models, self.defaults)
+        catalogue = Catalogue(self.generation, self.providers, self.models, self.defaults)
         return View(catalogue, Present(1, dict(self.healths.health), self.learned), self.keys)
+
+    async def outdated(self, view: View) -> bool:
+        return view.catalogue.generation != self.generation
 
     async def look(self) -> View:
         return self.view

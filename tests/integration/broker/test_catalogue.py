@@ -78,6 +78,33 @@ def test_a_decision_is_told_and_replayed(admin: Ask, chat: Ask, acme: Answer, ve
     assert admin("GET", "decisions/req-nobody").status == 404
 
 
+def test_a_request_that_no_model_fits_leaves_its_decision_too(admin: Ask, chat: Ask, acme: Answer) -> None:
+    admin("POST", "models", {**MODEL, "weight": 3})
+    refused = chat({**HELLO, "policy": {"min_weight": 5}})
+    assert (refused.status, refused.json()["error"]["message"]) == (502, "no eligible models")
+    path = f"decisions/{refused.headers['x-request-id']}"
+    (decision,) = admin("GET", path).json()["decisions"]
+    assert (decision["chosen"], decision["answered_by"], decision["cost_usd"]) == (None, None, 0)
+    assert decision["routing_reason"] == "no eligible models"
+    assert decision["excluded"]["acme-1"] == "weight 3 < 5"
+    (same,) = admin("POST", f"{path}/replay").json()["replays"]
+    assert (same["same"], same["now"]["chosen"], same["cost_difference_usd"]) == (True, None, None)
+    admin("PATCH", "models/acme-1", {"weight": 6})
+    (other,) = admin("POST", f"{path}/replay").json()["replays"]
+    assert (other["same"], other["now"]["chosen"]) == (False, "acme-1")
+
+
+def test_a_call_that_nobody_has_money_for_leaves_its_decision(admin: Ask, chat: Ask, acme: Answer) -> None:
+    admin("POST", "models", MODEL)
+    issued = admin("POST", "keys", {"name": "poor", "owner": "poor", "roles": ["developer"]}).json()
+    admin("POST", "budgets", {"scope": "key", "subject": issued["id"], "window": "day", "cap_usd": 0.0000001})
+    refused = chat(HELLO, key=issued["key"])
+    assert refused.status == 402
+    (decision,) = admin("GET", f"decisions/{refused.headers['x-request-id']}").json()["decisions"]
+    assert [each["model"] for each in decision["candidates"]] == ["acme-1"]
+    assert "budget" in decision["routing_reason"]
+
+
 def test_what_all_vendors_refuse_is_told_with_why(admin: Ask, chat: Ask, acme: Answer, vendor: Upstream) -> None:
     admin("POST", "models", MODEL)
     vendor.always["acme-1"] = Behaviour("unauthorized")

@@ -6,6 +6,8 @@ from typing import Any
 
 import requests
 
+from quintet.events import store as log
+from quintet.events.platform import PLATFORM
 from tests.conftest import Stack
 from tests.fakes.upstream import Upstream
 from tests.gateway import Answer, answer, event
@@ -45,3 +47,44 @@ def test_the_front_streams(front: str, keys: dict[str, str]) -> None:
     assert lines[0] == "event: decision"
     assert json.loads(lines[1].removeprefix("data: "))["negotiated_model"] == "builtin/echo"
     assert lines[-1] == "data: [DONE]"
+
+
+def test_what_a_chat_costs_is_spent_and_what_cannot_be_paid_is_told_once(
+    front: str, keys: dict[str, str], function_environment: None, vendor: Upstream
+) -> None:
+    """From the front through the streams of the request log and of the outbox, by the deployed functions."""
+
+    def admin(method: str, path: str, body: Any = None) -> Any:
+        headers = {"X-API-Key": keys["API_KEY"]}
+        told = requests.request(method, f"{front}/admin/v1/{path}", headers=headers, json=body, timeout=30)
+        assert told.status_code < 300, told.text
+        return told.json()
+
+    def chat(key: str) -> requests.Response:
+        body = {"request": {**HELLO["request"], "model": "spent-1", "max_tokens": 50}}
+        return requests.post(front + "/v1/chat", headers={"X-API-Key": key}, json=body, timeout=30)
+
+    def exhausted() -> list[Any]:
+        return [each for each in log.read(PLATFORM, 0, 1000).entries if each.event.subject == budget["id"]]
+
+    admin("POST", "providers", {"id": "spending", "type": "openai", "base_url": vendor.openai})
+    admin("POST", "models", {**MODEL, "id": "spent-1", "provider_id": "spending"})
+    try:
+        issued = admin("POST", "keys", {"name": "spender", "owner": "spender", "roles": ["developer"]})
+        order = {"scope": "key", "subject": issued["id"], "window": "month", "cap_usd": 0.01}
+        budget = admin("POST", "budgets", order)
+        costs = [chat(issued["key"]).json()["cost_usd"] for _ in range(3)]
+        deadline = time.monotonic() + 30
+        while (state := admin("GET", f"budgets/{budget['id']}"))["reserved_nano_usd"] and time.monotonic() < deadline:
+            time.sleep(0.2)  # the emulator's streams are asked, they do not tell
+        assert state["spent_nano_usd"] == round(sum(costs) * 1e9) > 0
+        admin("PATCH", f"budgets/{budget['id']}", {"cap_nano_usd": state["spent_nano_usd"] + 1})
+        assert [chat(issued["key"]).status_code for _ in range(3)] == [402] * 3
+        while not (told := exhausted()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        (entry,) = told
+        assert entry.event.type == "budget.exhausted"
+        assert (entry.event.data["scope"], entry.event.data["subject"]) == ("key", issued["id"])
+    finally:
+        admin("DELETE", "models/spent-1")
+        admin("DELETE", "providers/spending")

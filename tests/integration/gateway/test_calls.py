@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from quintet.errors import Failure, Kind
+from quintet.gateway.ledger.model import Reservation
 from quintet.gateway.model import Ask, Completion, Payer, Terms
 from quintet.gateway.present import Health
 from tests.fakes.gateway import FakeJournal
@@ -379,3 +380,30 @@ def test_a_stream_that_outgrows_its_reservation_is_cut(world: World, vendor: Ups
     assert (streamed.record["status"], streamed.record["failure"]) == ("cut", "reservation_exhausted")
     assert streamed.record["cost"] == streamed.record["bound"]
     assert len(streamed.text) < 1000
+
+
+def test_a_catalogue_that_changes_while_money_is_reserved_is_routed_by_again(
+    world: World, vendor: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve = world.ledger.reserve
+
+    async def removed_meanwhile(*asked: Any, **named: Any) -> Reservation:
+        held = await reserve(*asked, **named)
+        if world.models.pop("good", None):
+            world.generation += 1
+        return held
+
+    monkeypatch.setattr(world.ledger, "reserve", removed_meanwhile)
+    called = Called(world)
+    assert called.answer.model == "other"
+    assert world.ledger.released == ["call"]
+    assert [each.body["model"] for each in vendor.asked] == ["other"]
+    assert [each["model"] for each in called.journal.calls] == ["other"]
+
+
+def test_a_choice_that_led_to_no_call_is_told(world: World) -> None:
+    called = Called(world, terms=Terms(min_weight=9.5))
+    assert called.failure is not None
+    assert called.journal.calls == []
+    (choice,) = called.journal.choices
+    assert choice["decision"]["excluded"]["good"] == "weight 9 < 9.5"

@@ -64,6 +64,43 @@ async def test_a_look_after_a_while_happens_beside_the_work() -> None:
 
 
 @on_a_loop
+async def test_who_holds_money_learns_of_an_edit_from_the_look_beside_its_work() -> None:
+    stored = Stored()
+    views = stored.views()
+    assert not await views.outdated(await views.current())
+    assert stored.looks == 1
+    stored.generation, stored.now = 2, stored.now + 5
+    view = await views.current()
+    assert view.catalogue.generation == 1
+    assert await views.outdated(view)
+    assert not await views.outdated(await views.current())
+    assert stored.looks == 2
+
+
+@on_a_loop
+async def test_who_holds_money_looks_after_an_edit_of_its_own_instance() -> None:
+    stored = Stored()
+    views = stored.views()
+    view = await views.current()
+    stored.generation = 2
+    views.forget()
+    assert await views.outdated(view)
+
+
+@on_a_loop
+async def test_who_holds_money_does_not_wait_long_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quintet.gateway.view._MOMENT", 0.01)
+    stored = Stored()
+    views = stored.views()
+    await views.current()
+    stored.generation, stored.now, stored.held = 2, stored.now + 5, asyncio.Event()
+    held, view = stored.held, await views.current()
+    await asyncio.sleep(0)
+    assert not await views.outdated(view)
+    held.set()
+
+
+@on_a_loop
 async def test_work_waits_for_the_look_before_ten_seconds_are_over() -> None:
     stored = Stored()
     views = stored.views()

@@ -19,7 +19,7 @@ from quintet.gateway.model import Ask, Choice, Completion, Journal, Payer, Usage
 from quintet.gateway.present import Health
 from quintet.gateway.providers.model import Fault, ProviderFault, Target
 from quintet.gateway.providers.model import Provider as Adapter
-from quintet.gateway.records import call_record, decision_record
+from quintet.gateway.records import call_record, decision_record, undecided_record
 from quintet.gateway.routing import Decision, Wish
 from quintet.gateway.view import View
 from quintet.store.clock import Clock
@@ -41,20 +41,23 @@ class Healths(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a call needs of the world. `forget` says that what this instance knows of it is out of date."""
+    """What a call needs of the world. `forget` says that what this instance knows of it is out of date; `outdated`
+    answers whether the catalogue has changed since a view of it was taken."""
 
     ledger: Ledger
     health: Healths
     adapter: Callable[[str], Adapter]
     clock: Clock
     forget: Callable[[], None]
+    outdated: Callable[[View], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is to be done, for whom, and what was decided about it: nothing where a model was named.
 
-    `life` is the time in seconds that a streamed answer may take after its first piece.
+    `life` is the time in seconds that a streamed answer may take after its first piece. `again` says that the catalogue
+    has changed under this call once.
     """
 
     call_id: str
@@ -67,6 +70,7 @@ class Order:
     began: float
     stream: bool = False
     life: float = 0.0
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -98,6 +102,10 @@ class Outcome:
     beside: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Outdated(Exception):  # noqa: N818 - an outcome
+    """The catalogue changed while money was reserved: choose again. Nothing is held, nobody was asked."""
+
+
 class Call:
     def __init__(self, order: Order, chain: Chain, ports: Ports) -> None:
         self.order = order
@@ -118,12 +126,17 @@ class Call:
                 if attempt is not None:
                     await self._ports.ledger.release(attempt.reservation)
                 self._note_failure()
-                raise self._given_up()
+                failure = self._given_up()
+                if self._chain.last is None and self.order.decision is not None:
+                    told = undecided_record(self.order.call_id, self.order.decision, failure.message)
+                    self.order.journal.undecided(told)
+                raise failure
             if attempt is None or attempt.model.id != model.id:
                 attempt = await self._reserve(model)
                 if attempt is None:
                     self._chain.skip()
                     continue
+                await self._check(attempt)
             attempt.began, attempt.seconds = time.perf_counter(), self._chain.seconds(self._left())
             try:
                 async with asyncio.timeout(attempt.seconds):
@@ -222,6 +235,19 @@ class Call:
             options={**provider.options, **model.options},
         )
         return Attempt(model, provider, self._ports.adapter(provider.kind), target, bound, reservation)
+
+    async def _check(self, attempt: Attempt) -> None:
+        """Raises Outdated, once in a call: nothing changes as often as that."""
+        if self.order.again or self._chain.attempts:
+            return
+        try:
+            outdated = await self._ports.outdated(self.order.view)
+        except BaseException:  # whoever asked has gone
+            await asyncio.shield(self._ports.ledger.release(attempt.reservation))
+            raise
+        if outdated:
+            await self._ports.ledger.release(attempt.reservation)
+            raise Outdated
 
     async def _held(self, model: Model, bound: int) -> Reservation:
         """Every reservation of the call has a name of its own; the first has the call's."""

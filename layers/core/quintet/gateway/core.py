@@ -5,18 +5,22 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from quintet.errors import Failure, Kind
-from quintet.gateway.calls import Attempt, Call, Order, Ports
+from quintet.gateway.calls import Attempt, Call, Order, Outdated, Ports
 from quintet.gateway.catalogue.model import Model
 from quintet.gateway.chain import Chain
-from quintet.gateway.failures import model_not_found, nothing_eligible
+from quintet.gateway.failures import NOTHING_ELIGIBLE, model_not_found, nothing_eligible
 from quintet.gateway.model import Ask, Completion, Journal, Payer, Stream, Terms
 from quintet.gateway.providers.model import Answer
+from quintet.gateway.records import undecided_record
 from quintet.gateway.routing import Decision, Wish, decide, lacks, larger, usd, wish_of
 from quintet.gateway.streams import opened
 from quintet.gateway.view import View
 from quintet.store.ids import new_id
+
+T = TypeVar("T")
 
 STREAM_LIFE = 840.0  # seconds: a function lives 15 minutes at the most
 
@@ -31,8 +35,9 @@ class Core:
     async def complete(
         self, ask: Ask, terms: Terms, payer: Payer, journal: Journal, /, *, call_id: str | None = None
     ) -> Completion:
-        call = await self._begin(ask, terms, payer, journal, call_id)
-        attempt, answer = await call.reach(_completed)
+        call, (attempt, answer) = await self._reach(
+            lambda again: self._begin(ask, terms, payer, journal, call_id, again=again), lambda _call: _completed
+        )
         outcome = call.used(attempt, answer.usage)
         completion = call.completion(attempt, answer.choices, outcome, answer.raw)
         await call.settle(attempt, outcome)
@@ -42,15 +47,37 @@ class Core:
     async def stream(
         self, ask: Ask, terms: Terms, payer: Payer, journal: Journal, /, *, call_id: str | None = None
     ) -> AsyncIterator[Stream]:
-        call = await self._begin(ask, terms, payer, journal, call_id, stream=True)
-        _, live = await call.reach(lambda attempt: opened(attempt, call))
+        _, (_, live) = await self._reach(
+            lambda again: self._begin(ask, terms, payer, journal, call_id, stream=True, again=again),
+            lambda call: lambda attempt: opened(attempt, call),
+        )
         try:
             yield live
         finally:
             await live.close()
 
+    async def _reach(
+        self,
+        begin: Callable[[bool], Awaitable[Call]],
+        act: Callable[[Call], Callable[[Attempt], Awaitable[T]]],
+    ) -> tuple[Call, tuple[Attempt, T]]:
+        call = await begin(False)
+        try:
+            return call, await call.reach(act(call))
+        except Outdated:
+            call = await begin(True)
+            return call, await call.reach(act(call))
+
     async def _begin(
-        self, ask: Ask, terms: Terms, payer: Payer, journal: Journal, call_id: str | None, *, stream: bool = False
+        self,
+        ask: Ask,
+        terms: Terms,
+        payer: Payer,
+        journal: Journal,
+        call_id: str | None,
+        *,
+        stream: bool = False,
+        again: bool = False,
     ) -> Call:
         began, now = time.perf_counter(), self._ports.clock.now()
         view = await self._view()
@@ -62,6 +89,7 @@ class Core:
         else:
             decision = decide(view, wish, now, seed=zlib.crc32(call_id.encode()))
             if not decision.ranking:
+                journal.undecided(undecided_record(call_id, decision, NOTHING_ELIGIBLE))
                 raise nothing_eligible({**decision.off, **decision.excluded})
             queue = [view.catalogue.models[name] for name in decision.ranking]
 
@@ -69,7 +97,7 @@ class Core:
             return larger(view, wish, now, model, tried) if decision else None
 
         life = STREAM_LIFE if stream else 0.0
-        order = Order(call_id, ask, payer, journal, view, wish, decision, began, stream, life)
+        order = Order(call_id, ask, payer, journal, view, wish, decision, began, stream, life, again)
         return Call(order, Chain(queue, roomier), self._ports)
 
 

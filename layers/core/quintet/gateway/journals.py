@@ -15,13 +15,16 @@ from quintet.telemetry.requests import record
 
 
 class RequestJournal:
-    """The calls of one request, in its record's facts as `calls`."""
+    """The calls of one request, in its record's facts as `calls`; choices that led to none as `undecided`."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     def note(self, call: Mapping[str, Any]) -> None:
         self._exchange.facts.setdefault("calls", []).append(dict(call))
+
+    def undecided(self, choice: Mapping[str, Any]) -> None:
+        self._exchange.facts.setdefault("undecided", []).append(dict(choice))
 
 
 def payer_of(exchange: Exchange, caller: Principal, *, task: str | None = None, session: str | None = None) -> Payer:
@@ -94,6 +97,9 @@ class WorkJournal:
 
     def note(self, call: Mapping[str, Any]) -> None:
         self._exchange.facts.setdefault("calls", []).append(dict(call))
+
+    def undecided(self, choice: Mapping[str, Any]) -> None:
+        self._exchange.facts.setdefault("undecided", []).append(dict(choice))
 
     async def close(self, status: int = 200) -> None:
         """`status` is what a request that ended like this would have been answered."""

@@ -16,7 +16,7 @@ from quintet.store.clock import SystemClock
 
 @cache
 def gateway() -> Gateway:
-    return Core(views().current, Ports(ledger(), present, provider, SystemClock(), views().forget))
+    return Core(views().current, Ports(ledger(), present, provider, SystemClock(), views().forget, views().outdated))
 
 
 @cache

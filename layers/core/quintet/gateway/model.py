@@ -156,6 +156,10 @@ class Journal(Protocol):
         """Plain values, no prompt, no secret. Called once per call, before its answer is handed on."""
         ...
 
+    def undecided(self, choice: Mapping[str, Any], /) -> None:
+        """A choice after which no model was called: nobody was eligible, or there was no money for anybody."""
+        ...
+
 
 class Stream(Protocol):
     """A streamed answer. Leaving the block it came from cancels the vendor's call and settles what was used."""

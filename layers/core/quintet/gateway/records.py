@@ -1,6 +1,7 @@
 """The record of a call: what the request log keeps of it, and all statistics are made from."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from quintet.gateway.catalogue.model import Model
@@ -9,6 +10,7 @@ from quintet.gateway.rewards import reward_of
 from quintet.gateway.routing import Decision, Wish
 
 _CANDIDATES = 24  # the best of them: a record is paid for by the kilobyte
+_OFF = 48  # of the models that nobody could have chosen: told only where nobody was
 
 
 def decision_record(decision: Decision, model: Model) -> dict[str, Any]:
@@ -22,6 +24,23 @@ def decision_record(decision: Decision, model: Model) -> dict[str, Any]:
         "candidates": [each.told() for each in decision.candidates[:_CANDIDATES]],
         "excluded": dict(decision.excluded),
         "wish": wish_record(wish),
+    }
+
+
+def undecided_record(call_id: str, decision: Decision, reason: str) -> dict[str, Any]:
+    """Of a call that no model was asked for."""
+    wish = decision.wish
+    return {
+        "call_id": call_id,
+        "reason": reason,
+        "latency_budget_ms": wish.max_latency_ms,
+        "decision": {
+            "seed": decision.seed,
+            "mode": wish.mode,
+            "candidates": [each.told() for each in decision.candidates[:_CANDIDATES]],
+            "excluded": {**dict(islice(decision.off.items(), _OFF)), **decision.excluded},
+            "wish": wish_record(wish),
+        },
     }
 
 

@@ -1,4 +1,10 @@
-"""What an instance knows of the catalogue and of the present, and how it keeps up."""
+"""What an instance knows of the catalogue and of the present, and how it keeps up.
+
+A reservation cannot carry the catalogue's generation: the item that has it would stand in every call's transaction. So
+a look goes beside the reservation where the view is older than four seconds, or where this instance has just learned
+that something changed, and the call is routed again if it shows another generation (`outdated`): an edit is in force at
+once on the instance that made it, after four seconds on one that is asked all the time, after nine on any.
+"""
 
 import asyncio
 import time
@@ -11,6 +17,7 @@ from quintet.gateway.present import Present
 
 FRESH_SECONDS = 4.0  # after that we look again, beside the work
 STALE_SECONDS = 9.0  # after that work waits for the look
+_MOMENT = 0.25  # what a call that holds its money waits for a look that began before
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,14 @@ class Views:
         if age >= FRESH_SECONDS:
             self._look().add_done_callback(_retrieve)
         return self._view
+
+    async def outdated(self, view: View) -> bool:
+        """Whether the catalogue is another one by now, as far as a look that is under way tells within a moment."""
+        looking = self._look() if not self._looked_at else self._looking
+        if looking is not None and looking.get_loop() is asyncio.get_running_loop() and not looking.done():
+            looking.add_done_callback(_retrieve)
+            await asyncio.wait([looking], timeout=_MOMENT)
+        return self._view is not None and self._view.catalogue.generation != view.catalogue.generation
 
     def forget(self) -> None:
         """This instance has edited the catalogue, or seen a provider fail: it looks before it works on.
