@@ -41,7 +41,7 @@ def verify(request: pytest.FixtureRequest, tmp_path: Path) -> Verify:
     return ask
 
 
-@pytest.mark.parametrize("secret", [new_secret(), "your_webhook_secret"])
+@pytest.mark.parametrize("secret", [new_secret(), "your_webhook_secret"], ids=["made", "given"])
 def test_ours_are_accepted_and_nothing_else(verify: Verify, secret: str) -> None:
     headers = signed("evt_1", BODY.encode(), [secret], datetime.now(UTC))
     assert verify(secret, headers, BODY)

@@ -17,7 +17,7 @@ BODY = body(
 ).encode()
 
 
-@pytest.mark.parametrize("secret", [new_secret(), "your_webhook_secret"])
+@pytest.mark.parametrize("secret", [new_secret(), "your_webhook_secret"], ids=["made", "given"])
 def test_a_receivers_library_accepts_it(secret: str) -> None:
     headers = signed("evt_1", BODY, [secret], datetime.now(UTC))
     library = Webhook(secret) if secret.startswith("whsec_") else Webhook(secret.encode())
