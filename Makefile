@@ -7,6 +7,7 @@ PYTHON ?= $(firstword $(foreach each,python3 python3.13 python3.12 python3.11,$(
   $(each) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(each))))
 NEED_PYTHON = test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: PYTHON=... names one"; exit 1; }
 PORT ?= 8000
+WORKERS ?= 2 # test processes, each with an emulator of its own
 VENV ?= .venv
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(VENV)/bin/python
@@ -82,7 +83,7 @@ run: $(VENV)/.local ## Serve everything on http://127.0.0.1:8000 (PORT=, KEEP=1,
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE_MODULES) ## All tests that need no AWS account (T="tests/unit -k name" for some)
-	@$(RUN) -m pytest -q $(T)
+	@$(RUN) -m pytest -q $(if $(T),$(T),-n $(WORKERS) --dist loadfile)
 
 .PHONY: test-localstack
 test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at LOCALSTACK_ENDPOINT=)

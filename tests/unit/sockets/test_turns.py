@@ -11,13 +11,11 @@ from quintet.sockets.turns import turn
 from tests.fakes.sockets import FakeConnections
 from tests.loops import on_a_loop
 
-NOW = datetime.now(UTC)
-
 
 async def opened() -> FakeConnections:
     connections = FakeConnections()
     for name in ("a", "b"):
-        await connections.open(Connection(name, "toron", None, NOW))
+        await connections.open(Connection(name, "toron", None, datetime.now(UTC)))
     return connections
 
 
@@ -50,7 +48,7 @@ async def test_other_connections_do_not_wait() -> None:
 @on_a_loop
 async def test_who_died_in_front_does_not_hold_up_the_line() -> None:
     connections = await opened()
-    await connections.line_up("a", "turn_0", NOW - timedelta(seconds=1))
+    await connections.line_up("a", "turn_0", datetime.now(UTC) - timedelta(seconds=1))
     async with turn(connections, "a"):
         pass
 
@@ -68,7 +66,7 @@ async def test_a_failing_block_leaves_the_line() -> None:
 async def test_refuses_when_too_many_wait() -> None:
     connections = await opened()
     for number in range(17):
-        await connections.line_up("a", f"turn_0{number:02d}", NOW + timedelta(minutes=1))
+        await connections.line_up("a", f"turn_0{number:02d}", datetime.now(UTC) + timedelta(minutes=1))
     with pytest.raises(Failure) as refused:
         async with turn(connections, "a"):
             raise AssertionError
@@ -79,7 +77,7 @@ async def test_refuses_when_too_many_wait() -> None:
 @on_a_loop
 async def test_a_connection_that_closes_while_one_waits_is_gone() -> None:
     connections = await opened()
-    await connections.line_up("a", "turn_0", NOW + timedelta(minutes=1))
+    await connections.line_up("a", "turn_0", datetime.now(UTC) + timedelta(minutes=1))
 
     async def wait() -> None:
         async with turn(connections, "a"):

@@ -1,7 +1,9 @@
 """A function's way in from API Gateway: buffered when AWS's runtime calls it, streamed when ours does."""
 
 import asyncio
+import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from mangum import Mangum
@@ -13,13 +15,27 @@ _MANGUM = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_he
 
 
 class _Loop:
-    """Closed when its thread ends and nobody else holds it."""
+    """Closed when its thread ends and nobody else holds it; connections that it kept are hung up before."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
 
-    def __del__(self) -> None:
+    def __del__(self, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if _ending():
+            return  # with the process everything goes
+        if not _in_a_loop():
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(asyncio.sleep(0))  # a transport closes its socket in the loop's next turn
         self.loop.close()
+
+
+def _in_a_loop() -> bool:
+    """No other loop can be run from within one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 _kept = threading.local()

@@ -120,8 +120,10 @@ def host_of(url: str) -> str:
 def close_all() -> None:
     """Hangs up every kept connection: a snapshot of this process must not hold any."""
     for loop, pool in list(_pools.items()):
+        if loop.is_closed():
+            continue  # with it went its connections
         pool.close()
-        if not _in_a_loop() and not loop.is_closed():
+        if not _in_a_loop():
             loop.run_until_complete(asyncio.sleep(0))  # a transport closes its socket in the loop's next turn
 
 
