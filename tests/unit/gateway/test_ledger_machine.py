@@ -158,7 +158,13 @@ class Ledgers(RuleBasedStateMachine):
             assert sum(pot.spent for pot in pots) <= self.highest[budget.id]
 
     def teardown(self) -> None:
-        """In the end everybody has died, and what was said is all there is."""
+        try:
+            self.everybody_dies()
+        finally:
+            self.loop.close()
+
+    def everybody_dies(self) -> None:
+        """In the end what was said is all there is."""
         self.instances = [self.instance()]
         self.consume(self.log)
         for _ in range(3):
@@ -168,7 +174,6 @@ class Ledgers(RuleBasedStateMachine):
         for budget in self.budgets.budgets.values():
             spent = sum(self.purses.purses[place].pots[budget.code].spent for place in budget.places)
             assert spent == self.logged(budget), budget.name
-        self.loop.close()
 
     def logged(self, budget: Budget) -> int:
         costs = {held.call_id: (payer, held.settle["cost"]) for payer, held in self.log if held.settle}
