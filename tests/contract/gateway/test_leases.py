@@ -159,7 +159,7 @@ async def test_a_lower_cap_bites_and_a_higher_one_gives_room(books: Books) -> No
     assert refused.value.details["affordable"] == 0
     await books.control.change(budget.id, 20 * cap, actor="test", now=books.clock.at)
     other = books.another()
-    assert (await books.control.get(budget.id)).shards == 64
+    assert (await books.control.get(budget.id)).shards == 96
     await other.reserve(2 * cap)
     await books.ledger.release(held)
 

@@ -115,7 +115,7 @@ def budget(cap: int, shards: int = 1) -> Budget:
 
 def test_a_small_budget_is_not_parted_and_a_large_one_is() -> None:
     usd_ = 1_000_000_000
-    assert [shards_for(Scope.SYSTEM, cap * usd_) for cap in (0, 1, 39, 40, 10_000)] == [1, 1, 1, 2, 64]
+    assert [shards_for(Scope.SYSTEM, cap * usd_) for cap in (0, 1, 39, 40, 10_000)] == [1, 1, 1, 2, 96]
     assert shards_for(Scope.TASK, 10_000 * usd_) == 1
     assert sum(budget(10_007, 64).portions()) == 10_007
 

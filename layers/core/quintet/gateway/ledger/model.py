@@ -14,7 +14,7 @@ from quintet.store.clock import millis
 _HOUR, _DAY = 3_600_000, 86_400_000
 _EVERYBODY = "*"
 _SMALLEST_SHARD = 20_000_000_000  # nano-USD: worst cases of single calls fit many times
-_MOST_SHARDS = 64
+_MOST_SHARDS = 96
 
 
 class Scope(StrEnum):
