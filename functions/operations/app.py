@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from operations import configuration, metrics, monitoring
+from operations import configuration, console, metrics, monitoring
 from quintet.http.answers import Json
 from quintet.http.exchange import Exchange
 from quintet.identity.door import gate
@@ -24,6 +24,9 @@ async def health(asked: Annotated[Exchange, Depends(exchange)]) -> Json:
 
 
 app = create_app(
-    "operations", [router, metrics.router, configuration.router, monitoring.router], gate=gate(), recorder=record
+    "operations",
+    [router, console.router, metrics.router, configuration.router, monitoring.router],
+    gate=gate(),
+    recorder=record,
 )
 handler = serve(app)
