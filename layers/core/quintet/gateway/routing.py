@@ -202,9 +202,8 @@ def lacks(model: Model, wish: Wish) -> list[str]:
 
 def decide(view: View, wish: Wish, now: datetime, seed: int) -> Decision:
     exclusions = _Exclusions()
-    routable = view.routable()
-    off = _off(view, {model.id for model in routable})
-    fitting = [model for model in routable if _fits(model, wish, view, now, exclusions)]
+    off = dict(view.off)
+    fitting = [model for model in view.routable() if _fits(model, wish, view, now, exclusions)]
     candidates = _scored([_candidate(model, wish, view) for model in fitting], wish, view, seed)
     propensity = _propensity(candidates, wish, view)
     ranking = [each.model for each in candidates]
@@ -221,14 +220,6 @@ def decide(view: View, wish: Wish, now: datetime, seed: int) -> Decision:
         reasons, propensity = [f"hint={hinted.id}"], 1.0
     reason = ";".join(reasons or [f"mode={_mode(wish)}"])
     return Decision(wish, seed, tuple(ranking), tuple(candidates), exclusions.why, off, reason, propensity)
-
-
-def _off(view: View, routable: set[str]) -> dict[str, str]:
-    return {
-        model.id: view.standing(model) or "answers only where no other provider is configured"
-        for model in view.catalogue.models.values()
-        if model.id not in routable
-    }
 
 
 def larger(view: View, wish: Wish, now: datetime, than: Model, tried: Iterable[str]) -> Model | None:

@@ -8,8 +8,9 @@ once on the instance that made it, after four seconds on one that is asked all t
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from quintet.gateway.catalogue.model import BUILTIN, Catalogue, Model, Provider
@@ -20,9 +21,11 @@ STALE_SECONDS = 9.0  # after that work waits for the look
 _MOMENT = 0.25  # what a call that holds its money waits for a look that began before
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
-    """`keys` has the providers that are configured, with their keys."""
+    """`keys` has the providers that are configured, with their keys. A view never changes: what follows from it for all
+    calls is found once.
+    """
 
     catalogue: Catalogue
     present: Present
@@ -42,10 +45,24 @@ class View:
             return f"provider '{provider.id}' is disabled"
         return None if provider.id in self.keys else f"provider '{provider.id}' is not configured"
 
-    def routable(self) -> list[Model]:
+    def routable(self) -> Sequence[Model]:
         """Real models first of all: the builtin one answers only where there is no other."""
+        return self._routable
+
+    @cached_property
+    def _routable(self) -> tuple[Model, ...]:
         able = [model for model in self.catalogue.models.values() if self.standing(model) is None]
-        return [model for model in able if model.provider != BUILTIN] or able
+        return tuple(model for model in able if model.provider != BUILTIN) or tuple(able)
+
+    @cached_property
+    def off(self) -> Mapping[str, str]:
+        """The models that nobody could choose, and why."""
+        routable = {model.id for model in self._routable}
+        return {
+            model.id: self.standing(model) or "answers only where no other provider is configured"
+            for model in self.catalogue.models.values()
+            if model.id not in routable
+        }
 
 
 class Keys(Protocol):
