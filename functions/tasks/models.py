@@ -12,7 +12,7 @@ from quintet.gateway.openai_models import is_openai_client, model_entry, model_l
 from quintet.gateway.view import View
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
-from quintet.identity.door import permitted
+from quintet.identity.door import open_or_principal, permitted, principal
 from quintet.identity.model import Principal
 from quintet.tasks import models
 from quintet.tasks.selecting import Request as Work
@@ -22,7 +22,16 @@ from tasks.bodies import Selection
 
 router = APIRouter(prefix="/v1/models")
 
-Reader = Annotated[Principal, Depends(permitted("read_models"))]
+
+async def reader(request: Request) -> Principal:
+    """OpenAI's clients find here what they may name in a chat: they are let in where the chat lets them in."""
+    caller = await (open_or_principal if is_openai_client(request.headers) else principal)(request)
+    caller.need("read_models")
+    return caller
+
+
+Reader = Annotated[Principal, Depends(reader)]
+_OWNER = "quintet"
 _GOOD, _SMALL = 8, 4  # classes of quality
 
 
@@ -30,7 +39,8 @@ _GOOD, _SMALL = 8, 4  # classes of quality
 async def listed(request: Request, _caller: Reader) -> Json:
     view = await views().current()
     if is_openai_client(request.headers):
-        return Json(model_list(model_entry(model.id, model.provider) for model in view.routable()))
+        named = [model_entry(name, _OWNER) for name in _spoken_for()]
+        return Json(model_list([*named, *(model_entry(model.id, model.provider) for model in view.routable())]))
     exchange, system = exchange_of(request), await terms()
     data = {
         "models": [
@@ -100,6 +110,8 @@ async def select(
 async def one(name: str, request: Request, _caller: Reader) -> Json:
     view, exchange = await views().current(), exchange_of(request)
     model = view.catalogue.named(name)
+    if is_openai_client(request.headers) and (model is not None or name in _spoken_for()):
+        return Json(model_entry(model.id, model.provider) if model else model_entry(name, _OWNER))
     if model is None:
         raise Failure(Kind.NOT_FOUND, f"There is no model '{name}'")
     measured = view.present.learned.models.get(model.id)
@@ -127,6 +139,13 @@ async def one(name: str, request: Request, _caller: Reader) -> Json:
         },
     }
     return envelope(exchange, data)
+
+
+def _spoken_for() -> list[str]:
+    """What a chat's `model` may be beside a model: a persona, or whichever fits best."""
+    from quintet.personas.cast import cast
+
+    return [*(persona.id for persona in cast().personas), "auto"]
 
 
 def _provider(view: View, model: Model) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.examples import like
+from tests.gateway import call
 from tests.integration.tasks.conftest import MakeCaller, in_catalogue
 
 SELECTION = {
@@ -101,4 +102,18 @@ def test_the_documents_list_of_models(caller: MakeCaller) -> None:
 def test_openais_packages_get_their_own_list(caller: MakeCaller) -> None:
     answer = caller()("GET", "/v1/models", X_Stainless_Lang="python").json()
     assert answer["object"] == "list"
-    assert {"id": "builtin/echo", "object": "model"}.items() <= answer["data"][0].items()
+    names = [each["id"] for each in answer["data"]]
+    assert names[0] == "tony"
+    assert {"auto", "builtin/echo"} <= set(names)
+    assert {each["object"] for each in answer["data"]} == {"model"}
+    for name in ("tony", "builtin/echo"):
+        one = caller()("GET", f"/v1/models/{name}", X_Stainless_Lang="python").json()
+        assert (one["id"], one["object"]) == (name, "model")
+
+
+def test_openais_packages_are_let_in_where_the_stack_is_open(function_environment: None) -> None:
+    from tasks.app import handler
+
+    headers = {"X-Stainless-Lang": "python", "Authorization": "Bearer made-up"}
+    assert call(handler, "GET", "/v1/models", headers=headers).json()["object"] == "list"
+    assert call(handler, "GET", "/v1/models", headers={"Authorization": "Bearer made-up"}).status == 401
