@@ -111,7 +111,8 @@ class Purse:
         )
 
     def expired(self, now: datetime) -> dict[str, Entry]:
-        return {name: entry for name, entry in (self.open or {}).items() if entry.expires <= millis(now)}
+        at = millis(now)
+        return {name: entry for name, entry in (self.open or {}).items() if entry.expires <= at}
 
 
 UNSEEN = Purse(open={})
