@@ -25,8 +25,8 @@ SETTINGS: Mapping[str, str] = {
     "TRACING": "false",
 }
 PARAMETERS: Mapping[str, str] = {"Stage": "local"}
-# LocalStack has no WebSocket API without a licence; the front serves ours in any case.
-FRONT_ALONE = ("AWS::ApiGatewayV2::",)
+# LocalStack has no WebSocket API without a licence, and keeps no queries of logs; the front serves our sockets.
+FRONT_ALONE = ("AWS::ApiGatewayV2::", "AWS::Logs::QueryDefinition")
 
 
 class System:

@@ -160,7 +160,7 @@ async def test_a_lower_cap_bites_and_a_higher_one_gives_room(books: Books) -> No
     await books.control.change(budget.id, 20 * cap, actor="test", now=books.clock.at)
     other = books.another()
     assert (await books.control.get(budget.id)).shards == 96
-    await other.reserve(2 * cap)
+    await other.reserve(cap + cap // 2)
     await books.ledger.release(held)
 
 

@@ -48,8 +48,9 @@ async def find(escalation_id: str) -> Escalation | None:
 
 
 def add(escalation: Escalation, most_a_day: int, *also: Write) -> None:
-    """Raises TooMany, or Taken."""
-    day = DayItem(f"escalations#{escalation.submitted_at:%Y-%m-%d}", "asked")
+    """Raises TooMany, or Taken. What the rules ask for by themselves takes nothing from what people may ask for."""
+    whose = "rules#" if escalation.by_rule else ""
+    day = DayItem(f"escalations#{whose}{escalation.submitted_at:%Y-%m-%d}", "asked")
     actions: list[Action] = [DayItem.asked.add(1), DayItem.expires_at.set(epoch(escalation.submitted_at + _KEPT))]
     left = DayItem.asked.does_not_exist() | (DayItem.asked < most_a_day)
     if most_a_day < 1:
