@@ -13,13 +13,19 @@ from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.items import from_item
 from quintet.telemetry.requests import bucket_of
+from tests.conftest import Stack
 
 pytestmark = pytest.mark.usefixtures("quiet_tables")
 PAYER = Payer("somebody", "user#somebody")
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
+def _fresh(stack: Stack, quiet_tables: None) -> Iterator[None]:
+    """Nobody has configured anything: what other tests have put down is taken away."""
+    dynamodb = stack.endpoint.client("dynamodb")
+    for name in (settings().table("catalogue"), settings().table("present")):
+        for row in dynamodb.scan(TableName=name)["Items"]:
+            dynamodb.delete_item(TableName=name, Key={"pk": row["pk"], "sk": row["sk"]})
     live.views.cache_clear()
     live.gateway.cache_clear()
     yield
