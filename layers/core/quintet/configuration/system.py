@@ -1,6 +1,5 @@
 """The system's own document: kyros.md's /configuration, what it says by default and what each value may be."""
 
-import zoneinfo
 from typing import Any
 
 from quintet.configuration.model import Leaf, Schema, number, switch, told, whole, word
@@ -10,6 +9,8 @@ _ENVIRONMENTS = {"prod": "production", "dev": "development", "local": "developme
 
 
 def _time_zone(value: Any) -> str | None:
+    import zoneinfo  # only who sets one needs it: every function asks for this document
+
     try:
         zoneinfo.ZoneInfo(value)
     except (TypeError, ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
