@@ -27,7 +27,8 @@ def item(seq: int) -> log.EventItem:
 
 @pytest.fixture
 def entries(admin: Admin) -> int:
-    """Some entries more; the number of the last one."""
+    """Some entries more; the number of the last one. What others have told before is numbered before."""
+    numbered()
     for _ in range(5):
         admin("POST", "/keys", {"name": f"ci-{secrets.token_hex(2)}"}, 201)
     numbered()
@@ -38,8 +39,7 @@ def test_it_names_who_did_what_newest_first(admin: Admin, entries: int) -> None:
     page = admin("GET", "/audit?limit=2")
     assert [each["seq"] for each in page["audit"]] == [entries, entries - 1]
     newest = page["audit"][0]
-    lately = {(each["actor"], each["action"]) for each in admin("GET", "/audit?limit=50")["audit"]}
-    assert (admin.name, "key.created") in lately  # others of this session may still be telling of theirs
+    assert (newest["actor"], newest["action"]) == (admin.name, "key.created")
     assert page["audit"][1]["hash"] == newest["previous_hash"]
     second = admin("GET", f"/audit?limit=2&cursor={page['next_cursor']}")
     assert [each["seq"] for each in second["audit"]] == [entries - 2, entries - 3]

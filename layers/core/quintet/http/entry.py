@@ -10,6 +10,8 @@ from mangum import Mangum
 from mangum.handlers import APIGateway
 from mangum.types import ASGI, LambdaConfig, Scope
 
+from quintet.net.client import in_a_loop
+
 Event = dict[str, Any]
 _MANGUM = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
 
@@ -23,19 +25,10 @@ class _Loop:
     def __del__(self, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
         if _ending():
             return  # with the process everything goes
-        if not _in_a_loop():
+        if not in_a_loop():
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.run_until_complete(asyncio.sleep(0))  # a transport closes its socket in the loop's next turn
         self.loop.close()
-
-
-def _in_a_loop() -> bool:
-    """No other loop can be run from within one."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 _kept = threading.local()

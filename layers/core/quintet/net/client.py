@@ -123,7 +123,7 @@ def close_all() -> None:
         if loop.is_closed():
             continue  # with it went its connections
         pool.close()
-        if not _in_a_loop():
+        if not in_a_loop():
             loop.run_until_complete(asyncio.sleep(0))  # a transport closes its socket in the loop's next turn
 
 
@@ -132,7 +132,7 @@ def kept() -> tuple[int, int]:
     return sum(pool.idle for pool in _pools.values()), _KEEP_MOST
 
 
-def _in_a_loop() -> bool:
+def in_a_loop() -> bool:
     """No other loop can be run from within one."""
     try:
         asyncio.get_running_loop()
