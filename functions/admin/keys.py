@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from admin.access import Admin, Pages, known
 from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
 from quintet.http.answers import Json
 from quintet.http.exchange import exchange_of
+from quintet.http.moments import Moment
 from quintet.http.work import offload
 from quintet.identity.keys import Keys
 from quintet.identity.model import ROLES, SCOPES, ApiKey
@@ -31,7 +32,7 @@ class Order(BaseModel):
     owner: str | None = Field(default=None, min_length=1, max_length=255)
     roles: Words = []
     scopes: Words = []
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class Rotation(BaseModel):

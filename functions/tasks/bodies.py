@@ -3,8 +3,9 @@
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from quintet.http.moments import Moment
 from quintet.tasks.model import MOST_DEPENDENCIES, MOST_TAGS
 
 Type = Literal["implementation", "review", "design", "testing"]
@@ -76,7 +77,7 @@ class NewTask(Body):
     acceptance_criteria: Criteria = []
     dependencies: Ids = []
     tags: Tags = []
-    deadline: AwareDatetime | None = None
+    deadline: Moment | None = None
     metadata: Object = {}
     auto_start: bool = True  # an agent takes the task by itself, if the task names a role
 
@@ -104,7 +105,7 @@ class TaskChange(Body):
     acceptance_criteria: Criteria | None = None
     dependencies: Ids | None = None
     tags: Tags | None = None
-    deadline: AwareDatetime | None = None
+    deadline: Moment | None = None
     progress: ProgressMade | None = None
     results: Object | None = None
     metadata: Object | None = None
@@ -163,7 +164,7 @@ class Indicators(Body):
 class SelectionContext(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    deadline: AwareDatetime | None = None
+    deadline: Moment | None = None
     team_experience: Annotated[str, Field(max_length=100)] | None = None
     budget_remaining: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
 

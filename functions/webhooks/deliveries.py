@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from quintet.errors import Failure, Kind
 from quintet.events import store as log
@@ -14,6 +14,7 @@ from quintet.events.model import Entry
 from quintet.events.platform import PLATFORM
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
+from quintet.http.moments import Moment
 from quintet.http.work import offload
 from quintet.webhooks.model import Endpoint, Standing, Status, delivery_of, invalid
 from quintet.webhooks.queue import Errand
@@ -31,8 +32,8 @@ class Range(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime
-    until: AwareDatetime | None = None
+    since: Moment
+    until: Moment | None = None
 
 
 @router.get("/deliveries")

@@ -21,9 +21,8 @@ class SystemClock:
 
 def iso(moment: datetime) -> str:
     """`2026-11-20T10:30:00.123Z`, milliseconds only where there are any: the form of every timestamp we answer with."""
-    moment = moment.astimezone(UTC)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{moment.microsecond // 1000:03d}Z" if moment.microsecond >= 1000 else f"{text}Z"
+    moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond >= 1000 else "seconds") + "Z"
 
 
 def epoch(moment: datetime) -> int:
