@@ -1,16 +1,15 @@
-"""What MiniStack 1.5.33 does otherwise than AWS, mended at run time. Every mend names the text that it replaces and
-refuses to run when that text has changed."""
+"""What MiniStack 1.5.33 does otherwise than AWS, mended at run time."""
 
 import hashlib
 import hmac
 import importlib.metadata
-import inspect
 import secrets
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-VERSION = "1.5.33"
+from infra.local import partitions, units
+from infra.local.mending import VERSION, Changed, edited, replace, rewrite
 
 # A worker whose emulator was killed would serve on for nobody.
 _WATCH_PARENT = """
@@ -21,11 +20,6 @@ def _watch_parent(parent=os.getppid()):
     os._exit(1)
 threading.Thread(target=_watch_parent, daemon=True).start()
 """
-
-
-class Changed(Exception):  # noqa: N818 - an instruction to the developer who upgrades MiniStack
-    def __init__(self, what: str) -> None:
-        super().__init__(f"MiniStack is not the version that infra/local/patches.py mends ({VERSION}): {what}")
 
 
 def apply() -> None:
@@ -41,27 +35,29 @@ def apply() -> None:
     _end_with_parent(lambda_runtime)
     _answer_at_once(lambda_runtime)
     _read_expressions_once(dynamodb)
+    partitions.apply(dynamodb)
+    units.apply(dynamodb)
     _keep_credentials_secret(lambda_runtime, lambda_svc)
     _keep_attributes(provisioners)
     _name_batches(iam_actions)
     # It runs whatever scripts lie in LocalStack's well-known directories of the machine.
-    _replace(app, "_collect_scripts", lambda *_directories: [])
+    replace(app, "_collect_scripts", lambda *_directories: [])
 
 
 def _name_exceptions(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None:
     """A state machine catches exceptions by name; without this every one is a Runtime.HandlerError."""
     script = "_PYTHON_WORKER_SCRIPT"
-    _replace(
+    replace(
         lambda_runtime,
         script,
-        _edited(
+        edited(
             script,
             getattr(lambda_runtime, script),
             '"error": str(e), "trace"',
             '"error": str(e), "error_type": type(e).__name__, "trace"',
         ),
     )
-    _rewrite(
+    rewrite(
         lambda_svc,
         "_execute_function_warm",
         'error_type = "Runtime.HandlerError"',
@@ -71,7 +67,7 @@ def _name_exceptions(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None
 
 def _end_with_parent(lambda_runtime: ModuleType) -> None:
     script = "_PYTHON_WORKER_SCRIPT"
-    _replace(lambda_runtime, script, _WATCH_PARENT + getattr(lambda_runtime, script))
+    replace(lambda_runtime, script, _WATCH_PARENT + getattr(lambda_runtime, script))
 
 
 def _answer_at_once(lambda_runtime: ModuleType) -> None:
@@ -87,7 +83,7 @@ def _read_expressions_once(dynamodb: ModuleType) -> None:
     for name in ("_tokenize", "_condition_syntax_error"):
         if not hasattr(dynamodb, name):
             raise Changed(f"{dynamodb.__name__}.{name}")
-        _replace(dynamodb, name, lru_cache(4096)(getattr(dynamodb, name)))
+        replace(dynamodb, name, lru_cache(4096)(getattr(dynamodb, name)))
 
 
 def _keep_credentials_secret(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None:
@@ -110,13 +106,13 @@ def _keep_credentials_secret(lambda_runtime: ModuleType, lambda_svc: ModuleType)
         return made
 
     for module in (lambda_runtime, lambda_svc):
-        _replace(module, "execution_credentials", credentials)
+        replace(module, "execution_credentials", credentials)
 
 
 def _keep_attributes(provisioners: ModuleType) -> None:
     """An update of a nested stack forgets the attributes of the resources in it that do not change."""
     arguments = "old_tagged, new_tagged, child_name, child_logical_id"
-    _rewrite(provisioners, "_cfn_nested_stack_deploy", f"{arguments},\n", f'{arguments}, prev.get("Attributes"),\n')
+    rewrite(provisioners, "_cfn_nested_stack_deploy", f"{arguments},\n", f'{arguments}, prev.get("Attributes"),\n')
 
 
 def _name_batches(iam_actions: ModuleType) -> None:
@@ -127,21 +123,4 @@ def _name_batches(iam_actions: ModuleType) -> None:
         action: str | None = named(service, *request)
         return action.removesuffix("Batch") if service == "sqs" and action else action
 
-    _replace(iam_actions, "extract_iam_action", extract_iam_action)
-
-
-def _rewrite(module: ModuleType, name: str, old: str, new: str) -> None:
-    source = _edited(name, inspect.getsource(getattr(module, name)), old, new)
-    exec(compile(source, module.__file__ or name, "exec"), vars(module))  # noqa: S102 - its own source, one line edited
-
-
-def _edited(name: str, source: str, old: str, new: str) -> str:
-    if source.count(old) != 1:
-        raise Changed(name)
-    return source.replace(old, new)
-
-
-def _replace(module: ModuleType, name: str, value: object) -> None:
-    if not hasattr(module, name):
-        raise Changed(f"{module.__name__}.{name}")
-    setattr(module, name, value)
+    replace(iam_actions, "extract_iam_action", extract_iam_action)
