@@ -127,8 +127,14 @@ train: $(TRAIN)/.installed ## Train the shipped policies again (TASKS="cartpole 
 	@for task in $(TASKS); do OMP_NUM_THREADS=1 $(TRAIN)/bin/python -m policies.train $$task --version $(VERSION); done
 
 .PHONY: build
-build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed and compiled
+build: $(TOOLS)/.installed ## Build what AWS gets (.aws-sam/build), trimmed, compiled and looked at
 	@$(SAM) build
+	@$(TOOLS)/bin/python -m infra.shipped
+
+.PHONY: test-artefacts
+test-artefacts: $(VENV)/.dev build ## Run what `make build` makes as Lambda would, each function alone, against the emulator
+	@PATH="$(PATH):$(CURDIR)/$(TOOLS)/bin" $(RUN) -m pytest -q tests/artefacts/answers.py tests/artefacts/builds.py $(T)
+	@cat .build/artefacts/memory.md
 
 ENV ?= dev
 

@@ -61,7 +61,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["core", "functions", "inference", "vendor"])
     parser.add_argument("target", type=Path)
-    parser.add_argument("--host", action="store_true", help="for this machine and this Python, instead of Lambda's")
+    host = os.environ.get("BUILD_FOR") == "host"  # the way through `sam build`, which hands on no options
+    parser.add_argument(
+        "--host", action="store_true", default=host, help="for this machine and this Python, instead of Lambda's"
+    )
     options = parser.parse_args()
     build(options.part, options.target.resolve(), host=options.host)
 
@@ -167,7 +170,7 @@ def _without_prose(value: Any) -> Any:
 
 def compile_ahead(tree: Path, place: str, *, host: bool) -> None:
     """Unchecked hashes: a zip's dates say nothing, and nobody edits what is deployed."""
-    python = sys.executable if host else _interpreter()
+    python = sys.executable if host else interpreter()
     if python is None:
         print(f"WARNING: no Python {PYTHON} here to compile with. What ships works, but starts at half the speed.")
         return
@@ -175,7 +178,7 @@ def compile_ahead(tree: Path, place: str, *, host: bool) -> None:
     subprocess.run([*command, tree], check=True)
 
 
-def _interpreter() -> str | None:
+def interpreter() -> str | None:
     """One of the very minor version: bytecode of another is ignored."""
     folders = os.environ.get("PATH", "").split(os.pathsep)
     candidates = [Path(folder) / f"python{PYTHON}" for folder in folders if folder]

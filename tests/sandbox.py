@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
 class Sandbox:
     """A process with a function in it. Leaving the block ends both.
 
-    The first folder of `path` is the task's.
+    The first folder of `path` is the task's. `command` starts the runtime in another way than from the working tree.
     """
 
     def __init__(
@@ -219,16 +219,17 @@ class Sandbox:
         path: Sequence[Path] = (ROOT / "functions", ROOT / "layers/core", ROOT),
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
+        command: Sequence[str] | None = None,
     ) -> None:
         self.service = Service()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the block is left
-        command = {
+        commands = {
             "aws": [python, "-m", "awslambdaric", handler],
             "ours": [str(ROOT / "layers/core/stream"), python, "/var/runtime/bootstrap.py"],
         }
         self.started_at = time.perf_counter()
         self.process = subprocess.Popen(
-            command[runtime],
+            command or commands[runtime],
             cwd=ROOT,
             env=self._environment(handler, path, environment or {}),
             stdin=subprocess.DEVNULL,

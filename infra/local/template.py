@@ -81,7 +81,7 @@ class Template:
     def sockets(self) -> Function | None:
         """The function behind the WebSocket API."""
         for _, properties in self.of_type("AWS::ApiGatewayV2::Integration"):
-            for name in _names(properties["IntegrationUri"]):
+            for name in names_in(properties["IntegrationUri"]):
                 if name in self.functions:
                     return self.functions[name]
         return None
@@ -98,7 +98,7 @@ class Template:
         )
 
 
-def _names(value: Any) -> Iterator[str]:
+def names_in(value: Any) -> Iterator[str]:
     """The resources that an expression refers to."""
     if isinstance(value, Mapping):
         for function, argument in value.items():
@@ -107,10 +107,10 @@ def _names(value: Any) -> Iterator[str]:
             elif function == "Fn::GetAtt":
                 yield argument[0]
             else:
-                yield from _names(argument)
+                yield from names_in(argument)
     elif isinstance(value, list):
         for each in value:
-            yield from _names(each)
+            yield from names_in(each)
     elif isinstance(value, str):
         yield from re.findall(r"\$\{(\w+)", value)
 

@@ -34,13 +34,24 @@ def build(target: Path, python: str) -> list[Path]:
     parts = ["functions", "core", "vendor", *(["inference"] if any(one.inference for one in subjects()) else [])]
     for part in parts:
         _run(python, ROOT / "infra/build.py", part, target / part, "--host")
-    runtime = target / "runtime"
+    runtime = awss_runtime(target / "runtime", python)
+    shutil.copy(ROOT / "tests/bench/hello.py", runtime)
+    _compile(runtime, python)
+    return [target / part / ("" if part == "functions" else "python") for part in parts] + [runtime]
+
+
+def awss_runtime(target: Path, python: str) -> Path:
+    """What Lambda's image has beside an interpreter."""
     uv = shutil.which("uv") or ROOT / ".tools/bin/uv"
     install = [uv, "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
-    _run(*install, "--python", python, "--target", runtime, "--requirements", _lock(target))
-    shutil.copy(ROOT / "tests/bench/hello.py", runtime)
-    _run(python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", runtime)
-    return [target / part / ("" if part == "functions" else "python") for part in parts] + [runtime]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _run(*install, "--python", python, "--target", target, "--requirements", _lock(target.parent))
+    _compile(target, python)
+    return target
+
+
+def _compile(tree: Path, python: str) -> None:
+    _run(python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", tree)
 
 
 def _run(*command: str | Path) -> None:
