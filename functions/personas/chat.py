@@ -21,6 +21,7 @@ from quintet.personas.cast import cast
 from quintet.personas.chat.answers import Answering
 from quintet.personas.chat.request import ChatRequest, chat_request
 from quintet.personas.doing import Line
+from quintet.personas.refusals import misnamed
 from quintet.personas.talk import Turn
 from quintet.store.clock import epoch
 
@@ -38,14 +39,13 @@ async def complete(request: Request, caller: Speaker) -> Response:
     persona = cast().find(asked.model)
     if persona is None and (asked.model == _AUTO or await known_model(asked.model)):
         return await straight(exchange, caller, asked)
-    persona = persona or cast().first
+    known, persona = persona is not None or not asked.model, persona or cast().first
     name = await caller_id(exchange, asked, caller, persona)
-    return await answered(
-        exchange,
-        caller,
-        asked,
-        Line(persona, name, scope_of(caller), permissions=caller.permissions, **_channel(exchange, asked)),
-    )
+    line = Line(persona, name, scope_of(caller), permissions=caller.permissions, **_channel(exchange, asked))
+    try:
+        return await answered(exchange, caller, asked, line)
+    except Failure as failure:
+        raise failure if known else misnamed(failure, asked.model, persona.name) from failure
 
 
 async def straight(exchange: Exchange, caller: Speaker, asked: ChatRequest) -> Response:

@@ -43,7 +43,7 @@ async def trigger(request: Request, caller: Speaker, activity: str = "", persona
         try:
             return await living.live(each, wanted, payer, journal)
         except Failure as failure:
-            return f"Failed: {failure.message}"
+            return f"Failed: {failure.told}"
 
     results = await asyncio.gather(*map(one, cast().personas))
     return Json({"activity": wanted.value, "results": dict(zip(cast().names, results, strict=True))})

@@ -31,7 +31,8 @@ class Failure(Exception):  # noqa: N818 - it is the noun every room uses
     """A refusal or a fault that the caller may see: the message must hold no secret.
 
     `code` is a word of the owning dialect that is more precise than the kind's own (`TASK_NOT_FOUND`).
-    `retry_after` is in seconds.
+    `retry_after` is in seconds. `mend` is what stands in the way and what can be done about it, where a dialect's own
+    words for the message leave that out.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Failure(Exception):  # noqa: N818 - it is the noun every room uses
         details: Mapping[str, Any] | None = None,
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
+        mend: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -51,3 +53,9 @@ class Failure(Exception):  # noqa: N818 - it is the noun every room uses
         self.details = dict(details or {})
         self.retry_after = retry_after
         self.headers = dict(headers or {})
+        self.mend = mend
+
+    @property
+    def told(self) -> str:
+        """All of it in one sentence."""
+        return f"{self.message}: {self.mend}" if self.mend else self.message

@@ -7,7 +7,7 @@ import pytest
 from quintet.gateway.catalogue import store
 from quintet.gateway.catalogue.model import Model, Price, Provider
 from tests.fakes.upstream import Behaviour, Upstream
-from tests.gateway import Answer
+from tests.gateway import Answer, call
 from tests.integration.broker.conftest import Ask
 
 HELLO: dict[str, Any] = {"request": {"messages": [{"role": "user", "content": "Hello"}]}}
@@ -114,3 +114,21 @@ def test_what_all_vendors_refuse_is_told_with_why(admin: Ask, chat: Ask, acme: A
     assert error["message"] == "all providers failed"
     assert error["details"]["attempts"][0]["failure"] == "unauthorized"
     assert "builtin/echo" in error["details"]["excluded"]
+
+
+def test_an_unknown_name_is_told_first_where_the_persona_has_nobody_to_ask(admin: Ask, keys: dict[str, str]) -> None:
+    from personas.app import handler
+
+    admin("POST", "providers", {"id": "dead", "type": "openai", "base_url": "http://127.0.0.1:9/v1"})
+    admin("POST", "models", {**MODEL, "id": "dead-1", "provider_id": "dead"})
+    for name, stream, first in (
+        ("nope", False, "there is no model or persona 'nope'"),
+        ("nope", True, "there is"),
+        ("tony", False, "'dead-1'"),
+    ):
+        body = {"model": name, "stream": stream, "messages": [{"role": "user", "content": "Hello"}]}
+        answer = call(handler, "POST", "/v1/chat/completions", headers={"X-API-Key": keys["API_KEY"]}, json=body)
+        assert answer.status == 502
+        assert answer.json()["error"]["code"] in ("all_providers_failed", "no_eligible_models")
+        assert answer.json()["error"]["message"].partition(": ")[2].startswith(first)
+        assert "'dead-1'" in answer.json()["error"]["message"]

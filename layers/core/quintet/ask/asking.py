@@ -91,7 +91,7 @@ class Asking:
             tuple(dict.fromkeys(reply.model for reply in given)),
             agreement,
             [
-                Reply(model, failure=reply.message) if isinstance(reply, Failure) else reply
+                Reply(model, failure=reply.told) if isinstance(reply, Failure) else reply
                 for model, reply in zip(question.models, replies, strict=True)
             ],
         )

@@ -319,10 +319,9 @@ class Call:
             model, fault = chain.last
             failure = failure_of(model.id, fault)
         elif chain.attempts:
-            excluded = {**decision.off, **decision.excluded} if decision else {}
-            failure = all_failed(chain.attempts, excluded)
+            failure = all_failed(chain.attempts, decision)
         elif decision is not None and not decision.ranking:
-            failure = nothing_eligible({**decision.off, **decision.excluded})
+            failure = nothing_eligible(decision)
         else:
             failure = Failure(Kind.TIMEOUT, "There was no time left to ask a model")
         return failure

@@ -90,7 +90,7 @@ class Core:
             decision = decide(view, wish, now, seed=zlib.crc32(call_id.encode()))
             if not decision.ranking:
                 journal.undecided(undecided_record(call_id, decision, NOTHING_ELIGIBLE))
-                raise nothing_eligible({**decision.off, **decision.excluded})
+                raise nothing_eligible(decision)
             queue = [view.catalogue.models[name] for name in decision.ranking]
 
         def roomier(model: Model, tried: Sequence[str]) -> Model | None:

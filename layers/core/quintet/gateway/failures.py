@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quintet.errors import Failure, Kind
+from quintet.gateway.mends import mend_after, mend_of
 from quintet.gateway.providers.model import Fault, ProviderFault
+from quintet.gateway.routing import Decision
 
 # Trying the same model again may do.
 PASSING = frozenset({Fault.SERVER, Fault.TIMEOUT, Fault.NETWORK})
@@ -16,14 +18,22 @@ ALL_FAILED = "all providers failed"
 _TOLD = ("model", "provider", "failure", "message")  # of an attempt, to the caller
 
 
-def nothing_eligible(excluded: Mapping[str, str]) -> Failure:
-    return Failure(Kind.UPSTREAM, NOTHING_ELIGIBLE, code="no_eligible_models", details={"excluded": dict(excluded)})
+def nothing_eligible(decision: Decision) -> Failure:
+    return Failure(
+        Kind.UPSTREAM,
+        NOTHING_ELIGIBLE,
+        code="no_eligible_models",
+        details={"excluded": {**decision.off, **decision.excluded}},
+        mend=mend_of(decision),
+    )
 
 
-def all_failed(attempts: Sequence[Mapping[str, Any]], excluded: Mapping[str, str]) -> Failure:
+def all_failed(attempts: Sequence[Mapping[str, Any]], decision: Decision | None) -> Failure:
     told = [{name: each[name] for name in _TOLD if name in each} for each in attempts]
-    details = {"attempts": told, "excluded": dict(excluded)}
-    return Failure(Kind.UPSTREAM, ALL_FAILED, code="all_providers_failed", details=details)
+    excluded = {**decision.off, **decision.excluded} if decision else {}
+    details = {"attempts": told, "excluded": excluded}
+    mend = mend_after(attempts, decision)
+    return Failure(Kind.UPSTREAM, ALL_FAILED, code="all_providers_failed", details=details, mend=mend)
 
 
 def model_not_found(name: str, why: str = "does not exist") -> Failure:

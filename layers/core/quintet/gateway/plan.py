@@ -295,6 +295,7 @@ class _Making:
             },
             retry_after=failure.retry_after,
             headers=failure.headers,
+            mend=failure.mend,
         )
 
 

@@ -111,6 +111,7 @@ class Decision:
     off: Mapping[str, str]
     reason: str
     propensity: float = 1.0
+    hinted: str | None = None  # the catalogue's id of the model that was wished for
 
     def candidate(self, model: str) -> Candidate | None:
         return next((each for each in self.candidates if each.model == model), None)
@@ -219,7 +220,18 @@ def decide(view: View, wish: Wish, now: datetime, seed: int) -> Decision:
         ranking = [hinted.id, *(name for name in ranking if name != hinted.id)]
         reasons, propensity = [f"hint={hinted.id}"], 1.0
     reason = ";".join(reasons or [f"mode={_mode(wish)}"])
-    return Decision(wish, seed, tuple(ranking), tuple(candidates), exclusions.why, off, reason, propensity)
+    wished = view.catalogue.named(wish.hint) if wish.hint else None
+    return Decision(
+        wish,
+        seed,
+        tuple(ranking),
+        tuple(candidates),
+        exclusions.why,
+        off,
+        reason,
+        propensity,
+        wished.id if wished else None,
+    )
 
 
 def larger(view: View, wish: Wish, now: datetime, than: Model, tried: Iterable[str]) -> Model | None:

@@ -70,26 +70,28 @@ def _words(
 
 
 def _toron(failure: Failure, _word: str, _now: datetime, _request_id: str) -> Body:
-    return {"status": "error", "error": failure.message}
+    return {"status": "error", "error": failure.told}
 
 
 def _cyborgmind(failure: Failure, _word: str, _now: datetime, _request_id: str) -> Body:
-    return {"detail": failure.message}
+    return {"detail": failure.told}
 
 
 def _tron(failure: Failure, word: str, _now: datetime, _request_id: str) -> Body:
-    return {"error": {"message": failure.message, "type": word}}
+    return {"error": {"message": failure.told, "type": word}}
 
 
 def _openai(failure: Failure, _word: str, _now: datetime, _request_id: str) -> Body:
     kind, code = _OPENAI_WORDS[failure.kind], failure.code
     if code is None and failure.kind in _OPENAI_CODES:
         code = _OPENAI_CODES[failure.kind]
-    return {"error": {"message": failure.message, "type": kind, "param": failure.details.get("field"), "code": code}}
+    return {"error": {"message": failure.told, "type": kind, "param": failure.details.get("field"), "code": code}}
 
 
 def _broker(failure: Failure, word: str, _now: datetime, _request_id: str) -> Body:
     error: Body = {"message": failure.message, "type": word}
+    if failure.mend:
+        error["mend"] = failure.mend
     if failure.details:
         error["details"] = failure.details
     return {"error": error}
@@ -97,7 +99,7 @@ def _broker(failure: Failure, word: str, _now: datetime, _request_id: str) -> Bo
 
 def _kyros(failure: Failure, word: str, now: datetime, request_id: str) -> Body:
     # A validation failure has one message for all fields; `details` says which field and what is wrong with it.
-    message = "Request validation failed" if "issue" in failure.details else failure.message
+    message = "Request validation failed" if "issue" in failure.details else failure.told
     return {
         "success": False,
         "error": {"code": word, "message": message, "details": failure.details},

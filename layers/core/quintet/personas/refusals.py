@@ -19,6 +19,20 @@ def as_asked(failure: Failure) -> Failure:
     return failure
 
 
+def misnamed(failure: Failure, name: str, persona: str) -> Failure:
+    """Nobody could answer for the persona, and the caller may have meant a model: that comes first."""
+    if failure.code not in ("all_providers_failed", "no_eligible_models"):
+        return failure
+    return Failure(
+        failure.kind,
+        failure.message,
+        code=failure.code,
+        details=failure.details,
+        retry_after=failure.retry_after,
+        mend=f"there is no model or persona '{name}', so {persona} was asked; {failure.mend}",
+    )
+
+
 def _refused_by_all(failure: Failure, attempts: Sequence[Mapping[str, Any]]) -> Failure:
     if not attempts or any(each.get("failure") not in _WISHES for each in attempts):
         return failure

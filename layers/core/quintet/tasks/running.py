@@ -263,8 +263,6 @@ class Runner:
         return True
 
 
-_MOST_PARTICULARS = 8
-_SWITCHED_OFF = ("disabled", "is not configured")  # most of a catalogue: nothing that failed
 _MOST_FOR_A_CALL = 100_000_000_000  # 100 USD: what bounds a task is its budget
 
 
@@ -286,25 +284,16 @@ def _submission(task: Task) -> Submission:
 
 def _as_step_failure(failure: Failure) -> Exception:
     if failure.kind is Kind.EXHAUSTED:
-        return OutOfBudget(failure.message)
+        return OutOfBudget(failure.told)
     if failure.kind in _PASSING and not _hopeless(failure):
-        return ModelFailed(failure.message + _particulars(failure))
-    return ModelRefused(failure.message + _particulars(failure))
+        return ModelFailed(failure.told)
+    return ModelRefused(failure.told)
 
 
 def _hopeless(failure: Failure) -> bool:
     """Every model that was asked has looked at the question and refused it."""
     classes = {each.get("failure") for each in failure.details.get("attempts", ())}
     return bool(classes) and classes <= _HOPELESS
-
-
-def _particulars(failure: Failure) -> str:
-    """Which models were tried, or left out, and why: people want to know what to mend."""
-    tried = [f"{each.get('model')}: {each.get('failure')}" for each in failure.details.get("attempts", ())]
-    excluded = failure.details.get("excluded", {}).items()
-    left_out = [f"{model}: {why}" for model, why in excluded if not why.endswith(_SWITCHED_OFF)]
-    told = "; ".join(dict.fromkeys([*tried, *left_out][:_MOST_PARTICULARS]))
-    return f" ({told})" if told else ""
 
 
 def _record(answer: Completion) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def tool_call(name: str, identifier: str, parameters: Any, event_id: int) -> dic
 
 def error(failure: Failure) -> dict[str, Any]:
     code, kind = _KINDS.get(failure.kind, _INTERNAL)
-    return {"type": "error", "error_event": {"code": code, "error_type": kind, "message": failure.message}}
+    return {"type": "error", "error_event": {"code": code, "error_type": kind, "message": failure.told}}
 
 
 def no_audio() -> dict[str, Any]:
@@ -74,7 +74,7 @@ def engine(text: str, event_id: int, *, last: bool) -> dict[str, Any]:
 
 
 def engine_error(failure: Failure) -> dict[str, Any]:
-    return {"type": "error", "message": failure.message}
+    return {"type": "error", "message": failure.told}
 
 
 def written(told: Mapping[str, Any]) -> str:

@@ -73,7 +73,7 @@ class Toolbox:
         except TimeoutError:
             return "Not done: it took too long."
         except Failure as failure:
-            return f"Not done: {failure.message}"
+            return f"Not done: {failure.told}"
         except Exception:
             log.exception("a persona's tool failed", extra={"tool": name})
             return "Not done: the tool failed."
