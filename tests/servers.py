@@ -57,7 +57,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Server]:
     """Runs the script for each connection and hangs up after it. A script that fails fails the test."""
     faults: list[BaseException] = []
     tasks: set[asyncio.Task[Any]] = set()
@@ -78,7 +78,7 @@ async def serving(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
             tasks.discard(task)
             writer.close()
 
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    listener = await asyncio.start_server(accept, host, 0, ssl=tls)
     server = Server(listener.sockets[0].getsockname()[1])
     try:
         yield server

@@ -12,22 +12,20 @@ from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
 from quintet.gateway.catalogue import store
 from quintet.gateway.catalogue.model import BUILTIN, CredStore, Provider
-from quintet.gateway.keys import is_key_name, is_setting
+from quintet.gateway.keys import is_key_name, is_setting, server_rules
 from quintet.gateway.live import views
 from quintet.gateway.providers.kinds import KINDS
 from quintet.gateway.vault.live import vault
 from quintet.http.answers import Json
 from quintet.http.exchange import exchange_of
 from quintet.http.work import offload
-from quintet.net.guard import Forbidden, Rules, check
+from quintet.net.guard import Forbidden, check
 from quintet.store.clock import iso
 from quintet.store.transactions import Unmet, Write
 
 router = APIRouter(prefix="/admin/v1/providers")
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-# A server of one's own may listen anywhere on this machine; elsewhere only where the public reaches it.
-_URLS = Rules(schemes=frozenset({"https", "http"}), ports=frozenset(range(1, 65_536)), loopback=True)
 _SECRETS = ("key", "token", "secret", "password", "authorization")
 _MOST_OPTIONS = 32
 
@@ -137,9 +135,10 @@ def _check(order: Order) -> None:
         raise invalid("type", f"Must be one of: {', '.join(sorted(KINDS))}")
     if order.base_url:
         try:
-            parts = check(order.base_url, _URLS)
+            parts = check(order.base_url, server_rules())
         except Forbidden as forbidden:
-            raise invalid("base_url", str(forbidden)) from None
+            near = "" if server_rules().private else "; MODELS_MAY_BE_PRIVATE lets in servers on a network of your own"
+            raise invalid("base_url", f"{forbidden}{near}") from None
         if parts.query or parts.fragment:
             raise invalid("base_url", "Must have no query and no fragment")
     for name in _names(order.options):

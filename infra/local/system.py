@@ -21,6 +21,7 @@ SETTINGS: Mapping[str, str] = {
     "STATIC_TOKEN": "cyborg-secret-v2",
     "POLICIES": str(ROOT / "policies"),
     "FEEDS_MAY_BE_LOCAL": "true",
+    "MODELS_MAY_BE_PRIVATE": "true",
     "METRICS": "false",
     "TRACING": "false",
 }

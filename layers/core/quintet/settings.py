@@ -65,6 +65,7 @@ class Settings:
     openai_base_url: str = ""
     anthropic_api_key: str = field(default="", repr=False)
     anthropic_base_url: str = ""
+    models_may_be_private: bool = False  # a provider's base URL may lead to this machine or to a private network
     deepseek_api_key: str = field(default="", repr=False)
     gemini_api_key: str = field(default="", repr=False)
     groq_api_key: str = field(default="", repr=False)

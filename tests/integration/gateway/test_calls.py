@@ -12,6 +12,7 @@ from quintet.errors import Failure, Kind
 from quintet.gateway.ledger.model import Reservation
 from quintet.gateway.model import Ask, Completion, Payer, Terms
 from quintet.gateway.present import Health
+from quintet.settings import settings
 from tests.fakes.gateway import FakeJournal
 from tests.fakes.gateway_core import World
 from tests.fakes.upstream import Behaviour, Upstream, upstream
@@ -407,3 +408,14 @@ def test_a_choice_that_led_to_no_call_is_told(world: World) -> None:
     assert called.journal.calls == []
     (choice,) = called.journal.choices
     assert choice["decision"]["excluded"]["good"] == "weight 9 < 9.5"
+
+
+def test_a_server_near_us_is_not_asked_unless_the_operator_lets_it_in(
+    world: World, vendor: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELS_MAY_BE_PRIVATE", "false")
+    settings.cache_clear()
+    called = Called(world, terms=Terms(model="good"))
+    assert (called.refusal.kind, called.refusal.message) == (Kind.UPSTREAM, "'good' failed (forbidden_address)")
+    assert not vendor.asked
+    assert "may not be called" in str(world.healths.health["acme"].last_error)

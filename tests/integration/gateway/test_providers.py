@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from quintet.gateway.model import Ask, Delta, Usage
 from quintet.gateway.providers.kinds import provider
 from quintet.gateway.providers.model import Answer, Fault, ProviderFault, Target
 from quintet.net.client import close_all
+from quintet.net.guard import Rules
 from tests.fakes.upstream import Behaviour, Upstream
 from tests.fakes.wires import Told
 
@@ -413,3 +415,19 @@ def test_a_base_url_that_is_none_is_refused_without_being_shown(vendor: Upstream
     for kind in ("openai", "anthropic"):
         told = fault(provider(kind).complete(HELLO, Target("m", "ftp://secret@host", KEY), 1.0))
         assert told.fault == Fault.REFUSED
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "bedrock"])
+def test_a_server_near_us_is_asked_where_the_operator_lets_it_in_alone(vendor: Upstream, kind: str) -> None:
+    public = Rules(schemes=frozenset({"http", "https"}), ports=range(1, 65_536))
+    near = replace(target(vendor, kind), rules=replace(public, private=True))
+    told = fault(provider(kind).complete(HELLO, replace(near, rules=public), 5.0))
+    assert (told.fault, told.charged) == (Fault.FORBIDDEN, False)
+    assert not vendor.asked
+    assert run(provider(kind).complete(HELLO, near, 5.0)).choices[0].content
+
+
+@pytest.mark.parametrize("url", ["https://example.com", "http://bedrock-runtime.us-east-1.amazonaws.com"])
+def test_bedrock_is_aws_itself_and_proves_it(url: str) -> None:
+    public = Rules(schemes=frozenset({"http", "https"}), ports=range(1, 65_536))
+    assert fault(provider("bedrock").complete(HELLO, Target("m", url, rules=public), 5.0)).fault == Fault.FORBIDDEN

@@ -38,7 +38,7 @@ def test_the_model_that_the_caller_named_comes_first() -> None:
 
 
 def test_a_vendor_that_cools_down_is_worth_waiting_for() -> None:
-    health = {"acme": Health("acme", cooldown_until=NOW + timedelta(seconds=21))}
+    health = {"acme": Health(cooldown_until=NOW + timedelta(seconds=21))}
     mend = nothing_eligible(decided(view(model("a"), health=health))).mend
     assert mend == "'a': provider 'acme' cools down for 21 s; try again in 21 s"
 

@@ -126,3 +126,36 @@ async def test_a_developers_own_receiver_is_let_in_by_the_switch_alone() -> None
     for url in ("http://10.0.0.1:9999/", "http://192.168.0.1/", "http://169.254.169.254/", "http://intranet/"):
         with pytest.raises(Forbidden):
             await resolve(url, LOCAL)
+
+
+NEAR = Rules(schemes=frozenset({"http"}), ports=range(1, 65_536), private=True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:11434", "localhost:11434", "[::1]:11434", "10.0.0.5", "172.20.1.1", "192.168.1.9", "100.101.1.1",
+        "[fd12::5]", "[::ffff:10.0.0.5]", "ollama:11434", "gpu.lan", "host.docker.internal:8000", "8.8.8.8",
+    ],
+)  # fmt: skip
+def test_a_network_of_ones_own_is_let_in_by_its_switch(host: str) -> None:
+    check(f"http://{host}/v1", NEAR)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "169.254.170.2", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "0.0.0.0",
+        "[::]", "224.0.0.1", "255.255.255.255", "2852039166", "0xa9fea9fe", "100.100.100.200", "[fd20:ce::254]",
+    ],
+)  # fmt: skip
+def test_where_clouds_tell_their_secrets_nothing_is_let_in(host: str) -> None:
+    with pytest.raises(Forbidden):
+        check(f"http://{host}/v1", NEAR)
+
+
+@on_a_loop
+async def test_an_inner_name_is_still_checked_by_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    names(monkeypatch, "10.0.0.5", "169.254.169.254")
+    with pytest.raises(Forbidden):
+        await resolve("http://metadata.lan/", NEAR)

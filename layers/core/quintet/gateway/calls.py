@@ -13,7 +13,7 @@ from quintet.gateway.bounds import LEAST_OUTPUT, Bound, affordable_output, bound
 from quintet.gateway.catalogue.model import Model, Provider
 from quintet.gateway.chain import Chain
 from quintet.gateway.failures import SICKENING, all_failed, failure_of, nothing_eligible
-from quintet.gateway.keys import url_of
+from quintet.gateway.keys import rules_of, url_of
 from quintet.gateway.ledger.model import Ledger, Reservation
 from quintet.gateway.model import Ask, Choice, Completion, Journal, Payer, Usage
 from quintet.gateway.present import Health
@@ -229,6 +229,7 @@ class Call:
         target = Target(
             name=model.name,
             base_url=url_of(provider),
+            rules=rules_of(provider),
             api_key=view.keys.get(provider.id, ""),
             abilities=model.capabilities,
             max_output=model.max_output,

@@ -11,7 +11,7 @@ from quintet.gateway.routing import Decision
 # Trying the same model again may do.
 PASSING = frozenset({Fault.SERVER, Fault.TIMEOUT, Fault.NETWORK})
 # The provider is ill, or we are not let in: it is not the request's fault.
-SICKENING = frozenset({*PASSING, Fault.MALFORMED, Fault.UNAUTHORIZED})
+SICKENING = frozenset({*PASSING, Fault.MALFORMED, Fault.UNAUTHORIZED, Fault.FORBIDDEN})
 
 NOTHING_ELIGIBLE = "no eligible models"
 ALL_FAILED = "all providers failed"

@@ -1,13 +1,17 @@
 """The vendors' keys: where each provider's lies, and whether it can be had."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from quintet.gateway.catalogue.model import CredStore, Provider
 from quintet.http.work import offload
+from quintet.net.guard import Rules
 from quintet.settings import Settings, settings
 from quintet.store.secrets import secret
 
+_PUBLIC = Rules(schemes=frozenset({"https", "http"}), ports=range(1, 65_536))
+_NEAR_TOO = replace(_PUBLIC, private=True)
 _SUFFIX = "_api_key"  # whoever may name a key may not read other secrets through a server of their own
 
 
@@ -58,3 +62,13 @@ def own_url(provider: Provider) -> str:
 
 def url_of(provider: Provider) -> str:
     return own_url(provider) or provider.base_url
+
+
+def server_rules() -> Rules:
+    """Where the base URLs of providers may lead: anywhere in public, and nearer where the operator says so."""
+    return _NEAR_TOO if settings().models_may_be_private else _PUBLIC
+
+
+def rules_of(provider: Provider) -> Rules | None:
+    """None for the environment's own URL: whoever sets it runs the stack."""
+    return None if own_url(provider) else server_rules()

@@ -6,7 +6,7 @@ import select
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple, Protocol, Self
@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from quintet.net import http1
+from quintet.net.guard import Rules, Unresolved, resolve_all
 
 _KEEP_SECONDS = 50.0  # servers commonly hang up after 60
 _KEEP_MOST = 64
+_NEXT_ADDRESS = 2.0  # seconds after which another address of a name is dialled
 _HIGH_WATER = 256 << 10  # a stream that is read slower than it arrives is paused here
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _URL = re.compile(r"[\x21-\x7e]+")
@@ -61,15 +63,17 @@ async def send(
     timeout: float = 10.0,
     max_bytes: int = 16 << 20,
     address: str | None = None,
+    rules: Rules | None = None,
     idempotent: bool | None = None,
 ) -> Response:
     """The whole exchange within `timeout` seconds.
 
-    `address` is the IP to dial; the host's name still goes into TLS and the Host header. `idempotent` allows the one
+    `address` is the IP to dial; the host's name still goes into TLS and the Host header. With `rules` the addresses of
+    the name are checked whenever it is dialled, and nothing else is: raises Forbidden. `idempotent` allows the one
     retry on a fresh connection that a kept one may need; by default the method says so. Raises ValueError for a URL or
     a header that cannot be sent.
     """
-    call = _Call(method, url, headers or {}, body, address, idempotent, max_bytes)
+    call = _Call(method, url, headers or {}, body, address, idempotent, max_bytes, rules=rules)
     try:
         async with asyncio.timeout(timeout):
             reader = await call.begin()
@@ -92,6 +96,7 @@ async def stream(
     timeout: float = 10.0,
     idle: float = 60.0,
     address: str | None = None,
+    rules: Rules | None = None,
     idempotent: bool | None = None,
     fresh: bool = False,
 ) -> AsyncIterator[StreamedResponse]:
@@ -100,7 +105,7 @@ async def stream(
 
     Leaving the block early hangs up.
     """
-    call = _Call(method, url, headers or {}, body, address, idempotent, None, fresh=fresh)
+    call = _Call(method, url, headers or {}, body, address, idempotent, None, rules=rules, fresh=fresh)
     try:
         try:
             async with asyncio.timeout(timeout):
@@ -156,6 +161,12 @@ class _Origin(NamedTuple):
     host: str
     port: int
     address: str
+    rules: Rules | None = None
+
+    @property
+    def url(self) -> str:
+        """Without its path, which may hold a token."""
+        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
 
 
 @lru_cache(256)
@@ -317,10 +328,20 @@ class _Pool:
             self._idle.popitem()[0].close()
 
     async def dial(self, origin: _Origin) -> _Connection:
+        if origin.rules is None:
+            return await self._dial(origin, origin.address)
+        *others, last = await resolve_all(origin.url, origin.rules)
+        for address in others:
+            with suppress(OSError):  # a timeout is one
+                async with asyncio.timeout(_NEXT_ADDRESS):
+                    return await self._dial(origin, address)
+        return await self._dial(origin, last)
+
+    async def _dial(self, origin: _Origin, address: str) -> _Connection:
         secure = origin.scheme == "https"
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: _Connection(origin, self),
-            origin.address,
+            address,
             origin.port,
             ssl=tls() if secure else None,
             server_hostname=origin.host if secure else None,
@@ -345,10 +366,11 @@ class _Call:
         idempotent: bool | None,
         limit: int | None,
         *,
+        rules: Rules | None = None,
         fresh: bool = False,
     ) -> None:
         origin, host, target = _parse(url)
-        self._origin = origin if address is None else origin._replace(address=address)
+        self._origin = origin._replace(address=address or origin.address, rules=rules)
         self._request = http1.request(method, target, host, headers, body)
         self._method = method
         self._limit = limit
@@ -404,6 +426,8 @@ class _Call:
         self._sent = False
         try:
             return await pool.dial(self._origin)
+        except Unresolved as error:
+            raise NetError(f"could not connect to {self._origin.host}: {error}", sent=False) from error
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             late = isinstance(error, TimeoutError)

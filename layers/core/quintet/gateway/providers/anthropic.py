@@ -39,7 +39,9 @@ class Anthropic:
         while True:
             sent = self._untaken.without(body, target)
             try:
-                told = await ask_once(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
+                told = await ask_once(
+                    _VENDOR, _url(target), _headers(target), sent, until - time.monotonic(), target.rules
+                )
             except VendorFault as fault:
                 if self._untaken.learns(fault, sent, target):
                     continue
@@ -54,7 +56,9 @@ class Anthropic:
             asked: Asked | None = None
             while asked is None:
                 sent = self._untaken.without(body, target)
-                asking = ask_for_stream(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
+                asking = ask_for_stream(
+                    _VENDOR, _url(target), _headers(target), sent, until - time.monotonic(), target.rules
+                )
                 try:
                     asked = await parts.enter_async_context(asking)
                 except VendorFault as fault:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -10,17 +11,21 @@ from functools import lru_cache, partial
 from typing import Any
 
 from quintet.gateway.model import Ask, Choice, Delta, ToolCall, Usage
-from quintet.gateway.providers.calling import broken_off, malformed
+from quintet.gateway.providers.calling import broken_off, malformed, not_allowed
 from quintet.gateway.providers.contents import refuse_what_only_openai_does, unsupported
 from quintet.gateway.providers.model import Answer, Fault, ProviderFault, Target
 from quintet.gateway.providers.refusals import Refusal, VendorFault, fault_of, field_in
 from quintet.gateway.providers.threads import in_thread, pumped
 from quintet.gateway.providers.turns import Call, Conversation, Media, Piece, Result, Text, conversation
 from quintet.gateway.providers.untaken import Untaken
+from quintet.net.guard import Forbidden, Unresolved, check, resolve_all
 
 _VENDOR = "Bedrock"
 _IDLE = 60  # seconds that a stream may be silent
 _PATIENCE = (5, 15, 30, 60, 120, 300)  # seconds: a client knows one time limit, so there is one for each
+_OWN_NAME = re.compile(
+    r"(?:[a-z0-9-]+\.)?bedrock-runtime(?:-fips)?\.[a-z0-9-]+\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+)
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _DOCUMENTS = {
     "application/pdf": "pdf",
@@ -69,6 +74,7 @@ class Bedrock:
             _hang_up(opened["stream"])
 
     async def _asked(self, verb: str, ask: Ask, target: Target, talk: Conversation, patience: float) -> dict[str, Any]:
+        await _check_endpoint(target)
         request = _request(ask, target, talk)
         limits = request.get("inferenceConfig", {})
         while True:
@@ -83,6 +89,24 @@ class Bedrock:
 
 def adapter() -> Bedrock:
     return Bedrock()
+
+
+async def _check_endpoint(target: Target) -> None:
+    """botocore looks the name up by itself: what lets a name lead where it likes is that TLS proves it to be AWS's."""
+    if not target.base_url or target.rules is None:
+        return
+    try:
+        parts = check(target.base_url, target.rules)
+        if parts.scheme == "https" and _OWN_NAME.fullmatch(parts.hostname or ""):
+            return
+        if target.rules.private:
+            await resolve_all(target.base_url, target.rules)
+            return
+    except Forbidden as forbidden:
+        raise not_allowed(forbidden) from forbidden
+    except Unresolved as error:
+        raise ProviderFault(Fault.NETWORK, f"{_VENDOR} could not be reached: {error}") from error
+    raise not_allowed(Forbidden("the endpoint is none of AWS's own"))
 
 
 def _talk(ask: Ask) -> Conversation:

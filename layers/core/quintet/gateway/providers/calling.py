@@ -12,6 +12,7 @@ from quintet.gateway.providers.refusals import Refusal, fault_of
 from quintet.gateway.providers.sse import Event, Events, TooLarge
 from quintet.net import client
 from quintet.net.client import NetError, StreamedResponse
+from quintet.net.guard import Forbidden, Rules
 
 _LARGEST_ANSWER = 16 << 20
 _LARGEST_REFUSAL = 64 << 10
@@ -21,13 +22,20 @@ _FAREWELL = 0.25  # seconds that the connection's clean end is waited for, so th
 
 
 async def ask_once(
-    vendor: str, url: str, headers: Mapping[str, str], body: Mapping[str, Any], seconds: float
+    vendor: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any],
+    seconds: float,
+    rules: Rules | None = None,
 ) -> dict[str, Any]:
     """The answer as JSON."""
     try:
         answer = await client.send(
-            "POST", url, headers=headers, body=_encoded(body), timeout=seconds, max_bytes=_LARGEST_ANSWER
+            "POST", url, headers=headers, body=_encoded(body), timeout=seconds, max_bytes=_LARGEST_ANSWER, rules=rules
         )
+    except Forbidden as forbidden:
+        raise not_allowed(forbidden) from forbidden
     except NetError as error:
         raise _cut_off(error) from error
     except ValueError as error:
@@ -90,13 +98,20 @@ class Asked:
 
 @asynccontextmanager
 async def ask_for_stream(
-    vendor: str, url: str, headers: Mapping[str, str], body: Mapping[str, Any], seconds: float
+    vendor: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any],
+    seconds: float,
+    rules: Rules | None = None,
 ) -> AsyncIterator[Asked]:
     until = time.monotonic() + seconds
     try:
         encoded = _encoded(body)
-        opened = client.stream("POST", url, headers=headers, body=encoded, timeout=seconds, idle=_IDLE)
+        opened = client.stream("POST", url, headers=headers, body=encoded, timeout=seconds, idle=_IDLE, rules=rules)
         response = await opened.__aenter__()
+    except Forbidden as forbidden:
+        raise not_allowed(forbidden) from forbidden
     except NetError as error:
         raise _cut_off(error) from error
     except ValueError as error:
@@ -129,6 +144,10 @@ def parsed(vendor: str, text: bytes | str) -> dict[str, Any]:
 
 def malformed(vendor: str, what: str) -> ProviderFault:
     return ProviderFault(Fault.MALFORMED, f"{vendor} sent {what}", charged=True)
+
+
+def not_allowed(forbidden: Forbidden) -> ProviderFault:
+    return ProviderFault(Fault.FORBIDDEN, f"its base URL may not be called: {forbidden}")
 
 
 def broken_off(vendor: str) -> ProviderFault:

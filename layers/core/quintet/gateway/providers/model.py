@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from quintet.gateway.model import Ask, Choice, Delta, Usage
+from quintet.net.guard import Rules
 
 
 class Fault(StrEnum):
@@ -20,6 +21,7 @@ class Fault(StrEnum):
     REFUSED = "refused"  # 400, 422: what was asked does not suit this model
     UNAUTHORIZED = "unauthorized"  # 401, 403, no key, an empty account
     MALFORMED = "malformed"  # what came is not what the protocol says
+    FORBIDDEN = "forbidden_address"  # its base URL leads where this stack may not call
     UNSUPPORTED = "unsupported"  # our adapter knows that this vendor cannot do it
 
 
@@ -68,6 +70,7 @@ class Target:
     max_output: int = 0  # tokens; 0 = not known
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
+    rules: Rules | None = None  # where the base URL may lead; None = anywhere, for those that the environment names
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,9 @@ class OpenAi:
         while True:
             sent = self._without_untaken(body, target)
             try:
-                told = await ask_once(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
+                told = await ask_once(
+                    _VENDOR, _url(target), _headers(target), sent, until - time.monotonic(), target.rules
+                )
             except VendorFault as fault:
                 if self._untaken.learns(fault, sent, target):
                     continue
@@ -67,7 +69,9 @@ class OpenAi:
             asked: Asked | None = None
             while asked is None:
                 sent = self._without_untaken(body, target)
-                asking = ask_for_stream(_VENDOR, _url(target), _headers(target), sent, until - time.monotonic())
+                asking = ask_for_stream(
+                    _VENDOR, _url(target), _headers(target), sent, until - time.monotonic(), target.rules
+                )
                 try:
                     asked = await parts.enter_async_context(asking)
                 except VendorFault as fault:
