@@ -145,6 +145,15 @@ async def test_a_client_of_an_agent_holds_a_text_conversation() -> None:
 
 
 @on_a_loop
+async def test_half_a_surrogate_pair_is_heard_as_a_question_mark() -> None:
+    line = Line()
+    await line.connect()
+    await line.says(START)
+    await line.says({"type": "user_message", "text": "Hello \ud83d"})
+    assert line.heard("agent_response")[0]["agent_response_event"]["agent_response"] == "Hello ?"
+
+
+@on_a_loop
 async def test_what_the_client_says_at_the_beginning_counts() -> None:
     line = Line()
     await line.connect()

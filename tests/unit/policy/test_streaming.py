@@ -96,6 +96,7 @@ async def test_steps_are_deterministic_unless_asked(streaming: Streaming) -> Non
         ({"observation": SEEN, "token": None}, "Missing 'token' field in message"),
         ({}, "Missing 'token' field in message"),
         ({"observation": SEEN, "token": "wrong"}, "Authentication failed: Invalid authentication token"),
+        ({"observation": SEEN, "token": "\ud800"}, "Authentication failed: Invalid authentication token"),
         ({"observation": SEEN, "token": 5}, "Authentication failed: Invalid authentication token"),
         (
             {"observation": SEEN, "token": "a viewer's"},

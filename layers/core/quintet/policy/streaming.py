@@ -18,7 +18,7 @@ from quintet.identity.credentials import Credential
 from quintet.identity.model import Principal
 from quintet.policy.model import MOST_SEED, Handle, Order, Spent, Step, Wanted, connection_key
 from quintet.sockets.dispatch import ROUTES
-from quintet.sockets.model import LONGEST, Accepted, Connection, Handshake, Poster
+from quintet.sockets.model import LONGEST, Accepted, Connection, Handshake, Poster, parsed
 from quintet.store.clock import Clock, SystemClock
 from quintet.store.ids import new_id
 
@@ -154,7 +154,7 @@ def _handle(connection: Connection) -> Handle:
 
 def _read(message: str | bytes) -> dict[str, Any]:
     try:
-        told = json.loads(message)
+        told = parsed(message)
     except (ValueError, RecursionError):
         raise Failure(Kind.MALFORMED, "The message is not valid JSON") from None
     if not isinstance(told, dict):

@@ -1,5 +1,6 @@
 """The nouns of the WebSocket API, and the ports on both of its sides."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -160,6 +161,20 @@ class Connections(Protocol):
         ...
 
     async def leave_line(self, connection_id: str, ticket: str, /) -> None: ...
+
+
+def parsed(message: str | bytes) -> Any:
+    """The JSON of a message. Raises ValueError or RecursionError.
+
+    Half a surrogate pair is no text that a table takes: it becomes a question mark, as it does in answers.
+    """
+    told = json.loads(message)
+    text = json.dumps(told, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode(errors="replace"))
+    return told
 
 
 def too_large(what: str = "This message") -> Failure:

@@ -127,6 +127,7 @@ async def test_the_documents_messages_are_answered(house: House) -> None:
         ({"type": "dance"}, "VALIDATION_ERROR"),
         ({"type": "auth"}, "VALIDATION_ERROR"),
         ({"type": "auth", "token": "wrong"}, "UNAUTHORIZED"),
+        ({"type": "auth", "token": "\ud800"}, "UNAUTHORIZED"),
         ({"type": "subscribe", "events": ["task_progress"]}, "UNAUTHORIZED"),
     ],
 )
@@ -186,6 +187,23 @@ async def test_what_the_log_no_longer_has_is_a_discontinuity(house: House) -> No
     assert told[0]["type"] == "discontinuity"
     assert told[0]["data"] == {"since": 2, "oldest": 7, "head": 10}
     assert house.seqs("a") == [7, 8, 9, 10]
+
+
+@on_a_loop
+async def test_a_number_that_is_not_yet_there_goes_on_from_what_there_is(house: House) -> None:
+    house.happen(*["task.progress"] * 3, task_id="task_1")
+    gap, ack = await house.follows("a", since=1000)
+    assert (gap["type"], gap["data"]) == ("discontinuity", {"since": 1000, "oldest": 4, "head": 3})
+    assert (ack["data"]["seq"], ack["data"]["resumed"]) == (3, False)
+    await house.telling.pass_on(house.happen("task.progress", task_id="task_1"))
+    assert house.seqs("a") == [4]
+
+
+@on_a_loop
+async def test_half_a_surrogate_pair_in_a_filter_fits_nothing_and_breaks_nothing(house: House) -> None:
+    (ack,) = await house.follows("a", task_id="\ud800")
+    assert ack["type"] == "subscribed"
+    assert [row.tasks for row in house.followers.rows.values()] == [frozenset({"?"})]
 
 
 @on_a_loop

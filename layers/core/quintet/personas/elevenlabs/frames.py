@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from quintet.errors import Failure, Kind
+from quintet.sockets.model import parsed
 
 AUDIO_FORMAT = "pcm_16000"
 _KINDS: Mapping[Kind, tuple[int, str]] = {
@@ -84,7 +85,7 @@ def written(told: Mapping[str, Any]) -> str:
 def read(message: str | bytes) -> dict[str, Any]:
     """Raises Failure for what is no JSON object."""
     try:
-        told = json.loads(message)
+        told = parsed(message)
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):

@@ -1,6 +1,5 @@
 """What is said on a connection of kyros.md's: auth, subscribe, unsubscribe, ping."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +13,7 @@ from quintet.identity.credentials import Credential
 from quintet.identity.model import Principal
 from quintet.sockets.following.model import NEEDS, Follower, filters, kinds, message
 from quintet.sockets.following.telling import Log, Telling, gap
-from quintet.sockets.model import Accepted, Connection, Handshake, Poster
+from quintet.sockets.model import Accepted, Connection, Handshake, Poster, parsed
 from quintet.store.clock import Clock
 
 AUTH_SECONDS = 10
@@ -129,9 +128,9 @@ class Following:
             place = before.cursor
         if place is None:
             place = await self.followers.take_place(follower.ticket, self.clock.now())
-        told = {"events": sorted(follower.events), "seq": head if place is None else place, "head": head}
         follower = replace(follower, cursor=await self._begin(connection, head if place is None else place, head))
         await self.followers.put(follower, self.clock.now())
+        told = {"events": sorted(follower.events), "seq": follower.cursor, "head": head}
         await self._say(connection, "subscribed", {**told, "resumed": place is not None and place < head})
         # What happened since the head was read is told by the log's stream, or here, whichever is first.
         await self.telling.catch_up(connection.id, (await offload(self.log.head, PLATFORM)).seq)
@@ -168,7 +167,7 @@ def _named(connection: Connection) -> Principal:
 
 def _read(text: str | bytes) -> dict[str, Any]:
     try:
-        given = json.loads(text)
+        given = parsed(text)
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
