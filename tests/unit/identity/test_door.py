@@ -14,6 +14,7 @@ from quintet.identity import door
 from quintet.identity.credentials import Credential, key_text
 from quintet.identity.door import Door, open_or_principal, permitted, principal, provisional_principal
 from quintet.identity.keys import Issued, Keys
+from quintet.identity.minting import minted
 from quintet.identity.model import OPEN, ROLES, Principal, PrincipalKind, Session, User
 from quintet.identity.tokens import Claims, keyring
 from quintet.store.clock import SystemClock
@@ -320,6 +321,55 @@ async def test_a_revoked_key_takes_its_tokens_along(house: House, path: str) -> 
     house.keys.revoke(issued.key.id, actor="test", now=NOW)
     visit = await house.come(path, authorization=f"Bearer {token}")
     assert (await visit.refused()).message == "These credentials have been revoked"
+
+
+@pytest.mark.parametrize("subject", ["zed", None])
+@pytest.mark.parametrize("path", [COUNTED, UNCOUNTED])
+@on_a_loop
+async def test_a_token_that_was_ordered_in_a_session_ends_with_it(house: House, path: str, subject: str | None) -> None:
+    user = house.user("developer")
+    session, _ = house.session(user)
+    token = _ordered(user.principal(session), subject or user.id)
+    caller = await principal((await house.come(path, authorization=f"Bearer {token}")).request)
+    assert (caller.id, caller.account) == (subject or user.id, user.account)
+    house.sessions.end(session, user, NOW)
+    visit = await house.come(path, authorization=f"Bearer {token}")
+    assert (await visit.refused()).message == "This session has ended: log in again"
+
+
+@on_a_loop
+async def test_a_token_that_was_ordered_grants_no_more_than_who_ordered_it_may_do_now(house: House) -> None:
+    user = house.user("developer")
+    session, _ = house.session(user)
+    token = _ordered(user.principal(session), "zed", scopes=["create_task", "read_tasks"])
+    caller = await principal((await house.come(authorization=f"Bearer {token}")).request)
+    assert caller.permissions == {"create_task", "read_tasks"}
+    house.users.change(user, replace(user, roles=("viewer",), rev=1))
+    caller = await principal((await house.come(authorization=f"Bearer {token}")).request)
+    assert (caller.id, caller.permissions) == ("zed", frozenset({"read_tasks"}))
+    again = await principal((await house.come(authorization=f"Bearer {_ordered(caller, 'zed')}")).request)
+    assert again.permissions == {"read_tasks"}
+
+
+@pytest.mark.parametrize("path", [COUNTED, UNCOUNTED])
+@on_a_loop
+async def test_a_token_ends_with_the_secret_that_it_was_ordered_with(house: House, path: str) -> None:
+    old = house.key("developer")
+    token = _ordered(old.key.principal(), "zed")
+    await principal((await house.come(path, authorization=f"Bearer {token}")).request)
+    house.keys.rotate(old.key.id, timedelta(seconds=60), actor="test", now=NOW)
+    await principal((await house.come(path, authorization=f"Bearer {token}")).request)
+    late = NOW + timedelta(seconds=91)
+    assert (await (await house.come(path, at=late, authorization=f"Bearer {token}")).refused()).message == (
+        "Token has expired"
+    )
+    house.keys.rotate(old.key.id, timedelta(), actor="test", now=NOW)
+    visit = await house.come(path, authorization=f"Bearer {token}")
+    assert (await visit.refused()).message == "These credentials have been revoked"
+
+
+def _ordered(by: Principal, subject: str, scopes: list[str] | None = None) -> str:
+    return keyring().sign(minted(by, subject, timedelta(hours=1), NOW, scopes), NOW)
 
 
 @on_a_loop

@@ -222,14 +222,21 @@ class Door:
 
     async def _by_token(self, credential: Credential, now: datetime) -> Principal:
         claims = (await self._keys()).read(credential.text)
+        if claims.proof is not None:
+            key = await self._registry.key(claims.proof)
+            if key is None or key.revoked_at is not None:
+                raise refused(_REVOKED)
+            return claims.principal().under(key.principal())
         if claims.session_id is None:
             return claims.principal()
-        found = await self._registry.session(claims.subject, claims.session_id)
+        found = await self._registry.session(claims.user_id, claims.session_id)
         if found is None:
             raise credential.refusal()
         user, session = found
         if not session.holds_for(user, now):
             raise refused("This session has ended: log in again")
+        if claims.account is not None:
+            return claims.principal().under(user.principal(session))
         return replace(user.principal(session), expires_at=claims.expires_at)
 
     async def _keys(self) -> "Keyring":

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -90,7 +90,8 @@ class Principal:
     """`account` names the item that counts what this caller does; several credentials may share one.
 
     `rev` is the account's revision that this knowledge belongs to: None when no record stands behind the credential.
-    `ordered_by` is who had a token made that bears another name than their own.
+    `ordered_by` is who had a token made that bears another name than their own. `proof` is the digest of the API key's
+    secret that was shown, or that the token was ordered with.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Principal:
     expires_at: datetime | None = None
     rev: int | None = None
     ordered_by: str | None = None
+    proof: str | None = None
 
     @property
     def owner(self) -> str:
@@ -116,6 +118,18 @@ class Principal:
     def answerable(self) -> str:
         """Whose budgets it draws on: another name for a token is no way around one's own, nor into another's."""
         return self.ordered_by or self.id
+
+    def under(self, by: "Principal") -> "Principal":
+        """A token that `by` ordered: it grants no more than `by` may do now, and for no longer."""
+        ends = [each for each in (self.expires_at, by.expires_at) if each is not None]
+        return replace(
+            self,
+            permissions=self.permissions & by.permissions,
+            expires_at=min(ends, default=None),
+            rev=by.rev,
+            session_id=by.session_id,
+            proof=by.proof,
+        )
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions
@@ -171,6 +185,7 @@ class ApiKey:
             name=self.name,
             expires_at=self.expires_at,
             rev=self.rev,
+            proof=self.digest,
         )
 
 

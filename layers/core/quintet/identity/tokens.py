@@ -36,7 +36,8 @@ class Use(StrEnum):
 class Claims:
     """`bare` says that the token names its subject and nothing that it may do. `account` is who answers for it.
 
-    `ordered_by` is its `act` claim (RFC 8693): who had it made in the subject's name.
+    `ordered_by` is its `act` claim (RFC 8693): who had it made in the subject's name. `session_id` and `proof` are the
+    session, or the digest of the key's secret, that it stands and falls with.
     """
 
     subject: str
@@ -49,9 +50,15 @@ class Claims:
     scopes: tuple[str, ...] = ()
     bare: bool = False
     ordered_by: str | None = None
+    proof: str | None = None
+
+    @property
+    def user_id(self) -> str:
+        """Whose session it is: a token that was ordered may bear another name."""
+        return self.subject if self.account is None else self.account.partition("#")[2]
 
     def principal(self) -> Principal:
-        """For a token that no session stands behind: it is its own record."""
+        """As far as the token itself says."""
         return Principal(
             id=self.subject,
             kind=PrincipalKind.SERVICE,
@@ -88,6 +95,8 @@ class Keyring:
             body["sid"] = claims.session_id
         if claims.account:
             body["account"] = claims.account
+        if claims.proof:
+            body["proof"] = claims.proof
         if claims.ordered_by:
             body["act"] = {"sub": claims.ordered_by}
         if claims.use is Use.ACCESS:
@@ -157,6 +166,7 @@ def _claims(body: Mapping[str, Any], use: Use) -> Claims:
         scopes=_words(body, _GRANTS),
         bare=not any(name in body for name in (*_ROLES, *_GRANTS)),
         ordered_by=_text(body["act"], "sub") if isinstance(body.get("act"), dict) else None,
+        proof=_text(body, "proof"),
     )
 
 
