@@ -1,7 +1,6 @@
 """What a caller asks of /v1/chat, read by hand: its messages are a contract, and so is the speed of its path."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -108,7 +107,7 @@ def number_of(given: Mapping[str, Any], name: str, most: int) -> float | None:
     value = given.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refused(name, f"{name} must be a number between 0 and {most}")
     if not 0 <= value <= most:
         raise _refused(name, f"{name} must be between 0 and {most}")

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from fastapi import Request
 
 from quintet.errors import Failure, Kind
+from quintet.http.wholeness import whole
 
 
 async def json_body(request: Request) -> Any:
@@ -15,7 +16,7 @@ async def json_body(request: Request) -> Any:
 def parsed(body: bytes) -> Any:
     """Raises Failure for what is no JSON object in UTF-8: NaN and infinity are no JSON."""
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse)
+        value = whole(json.loads(body.decode(), parse_constant=_refuse))
     except RecursionError:
         raise Failure(Kind.MALFORMED, "The request body is nested too deeply") from None
     except ValueError:

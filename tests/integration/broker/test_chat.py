@@ -74,6 +74,7 @@ def test_a_stream_tells_its_decision_its_chunks_and_its_usage(chat: Any) -> None
         ),
         (hello(policy={"max_budget_usd": -0.01}), "max_budget_usd must be between 0 and 100"),
         (hello(policy={"max_budget_usd": 100.01}), "max_budget_usd must be between 0 and 100"),
+        (hello(policy={"max_budget_usd": 10**400}), "max_budget_usd must be between 0 and 100"),
         (hello(policy={"max_latency_ms": -1}), "max_latency_ms must be between 0 and 300000"),
         (hello(policy={"max_latency_ms": 300_001}), "max_latency_ms must be between 0 and 300000"),
         (hello(policy={"min_weight": -1}), "min_weight must be between 0 and 10"),

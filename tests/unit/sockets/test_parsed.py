@@ -5,15 +5,13 @@ import pytest
 from quintet.sockets.model import parsed
 
 
-@pytest.mark.parametrize(
-    "message", ['{"a": "\\ud83d\\ude00", "n": [1, 2.5, null, true]}', b'{"a": "\xf0\x9f\x98\x80"}']
-)
-def test_what_is_text_stays_as_it_is(message: str | bytes) -> None:
-    assert parsed(message)["a"] == "\N{GRINNING FACE}"
+@pytest.mark.parametrize("message", [r'{"a": "\ud83d\ude00"}', b'{"a": "\xf0\x9f\x98\x80"}'])
+def test_messages_are_text_or_bytes(message: str | bytes) -> None:
+    assert parsed(message) == {"a": "\N{GRINNING FACE}"}
 
 
-def test_half_a_surrogate_pair_becomes_a_question_mark_wherever_it_stands() -> None:
-    assert parsed(r'{"\ud800": ["\udc00", {"b": "c\ud83d"}]}') == {"?": ["?", {"b": "c?"}]}
+def test_half_a_surrogate_pair_is_a_question_mark() -> None:
+    assert parsed(r'{"token": "\ud800"}') == {"token": "?"}
 
 
 @pytest.mark.parametrize("message", ["", "{", b"\xff", "1" * 5000])

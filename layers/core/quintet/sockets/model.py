@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from quintet.errors import Failure, Kind
+from quintet.http.wholeness import whole
 from quintet.identity.credentials import refused
 from quintet.identity.model import Principal
 
@@ -164,17 +165,8 @@ class Connections(Protocol):
 
 
 def parsed(message: str | bytes) -> Any:
-    """The JSON of a message. Raises ValueError or RecursionError.
-
-    Half a surrogate pair is no text that a table takes: it becomes a question mark, as it does in answers.
-    """
-    told = json.loads(message)
-    text = json.dumps(told, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.loads(text.encode(errors="replace"))
-    return told
+    """The JSON of a message. Raises ValueError or RecursionError."""
+    return whole(json.loads(message))
 
 
 def too_large(what: str = "This message") -> Failure:

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import jsonschema
@@ -20,6 +21,8 @@ TREE = {
     },
     "$ref": "#/$defs/node",
 }
+NAMES = [f"k{number}" for number in range(10)]
+WIDE = {"type": "object", "properties": {key: {"$ref": "#/$defs/a"} for key in NAMES}, "required": NAMES}
 SCHEMAS: list[dict[str, Any]] = [
     {},
     {"type": "object"},
@@ -68,7 +71,29 @@ def test_a_score_is_the_best_one() -> None:
         {"type": "string", "pattern": "("},
         {"type": "array", "minItems": 10**9},
         {"type": "string", "minLength": 10**12},
+        {"type": "integer", "minimum": 10**400},
+        {"type": "number", "minimum": 1e308, "exclusiveMinimum": 1e308},
+        {"type": "string", "pattern": "a{99999999999999999999}"},
+        {"type": "string", "pattern": "(" * 50_000},
+        {"type": "string", "pattern": r"^\+1(?:(0)|(0)|(0)|(0)|(0)|(0)|(0)|(0))*x"},
+        {"type": "string", "pattern": r"^\+1(0+0+)+x"},
+        {"type": "string", "pattern": r"^\+1" + "0*" * 99 + "x"},
+        {"type": "string", "pattern": r"^\+1" + "(|0)" * 40 + "x"},
+        {"$defs": {"a": WIDE}, "$ref": "#/$defs/a"},
+        {"$defs": {"a": {"type": "array", "minItems": 1000, "items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"},
+        {"type": "array", "minItems": 1000, "items": {"const": "x" * 100_000}},
+        {"type": "array", "minItems": 1000, "items": {"type": "string", "minLength": 100_000}},
+        {"type": "array", "prefixItems": [{"default": "x" * 1000}] * 10_000},
+        {"allOf": [{"required": [f"a{n}" for n in range(50_000)]}, {"required": [f"b{n}" for n in range(50_000)]}]},
+        {"allOf": [{"required": [[], {}]}, {"required": [5, "a"]}]},
     ],
 )
 def test_no_schema_keeps_it_busy_or_breaks_it(schema: Any) -> None:
-    sample(schema)
+    assert len(json.dumps(sample(schema))) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"), [("^[A-Z]{3}$", "ABC"), (r"^\+?[1-9]\d{5,14}$", "+10000000000"), ("^(abc|def)$", "abc")]
+)
+def test_what_a_usual_pattern_takes_is_found(pattern: str, fits: str) -> None:
+    assert sample({"type": "string", "pattern": pattern}) == fits

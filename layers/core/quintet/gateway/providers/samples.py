@@ -1,6 +1,6 @@
 """The smallest sensible instance of a JSON schema: what the offline model answers and calls tools with."""
 
-import math
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +20,10 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 _LONGEST = 100_000  # characters; a schema that asks for more is not filled
+_MOST_WORK = 200_000  # about a character each: what a schema multiplies without end is left empty from there on
+_LARGEST = 1e300
+_PATTERN_LENGTH, _PATTERN_CHOICES = 200, 8
+_QUANTIFIED_GROUP = re.compile(r"\)[*+?{]")
 
 
 def sample(schema: Any, text: str = "text") -> Any:
@@ -31,18 +35,19 @@ class _Sampler:
     def __init__(self, root: Mapping[str, Any], text: str) -> None:
         self._root = root
         self._text = text
+        self._left = _MOST_WORK
 
     def value(self, schema: Any, depth: int) -> Any:
-        if not isinstance(schema, Mapping) or depth > _DEEPEST:
+        self._left -= len("null")
+        if not isinstance(schema, Mapping) or depth > _DEEPEST or self._left <= 0:
             return None
         schema = self._resolved(schema, depth)
         for key in ("const", "default"):
             if key in schema:
-                return schema[key]
-        if isinstance(schema.get("enum"), list) and schema["enum"]:
-            return schema["enum"][0]
-        if isinstance(schema.get("examples"), list) and schema["examples"]:
-            return schema["examples"][0]
+                return self._given(schema[key])
+        for key in ("enum", "examples"):
+            if isinstance(schema.get(key), list) and schema[key]:
+                return self._given(schema[key][0])
         kind = _kind(schema)
         if kind == "object":
             return self._object(schema, depth)
@@ -57,6 +62,7 @@ class _Sampler:
     def _resolved(self, schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
         """References followed, `allOf` merged, the first of several alternatives that is not null taken."""
         for _ in range(_DEEPEST):
+            self._left -= 1 + sum(len(part) for part in schema.values() if isinstance(part, list | Mapping))
             if isinstance(schema.get("$ref"), str):
                 schema = {**self._referred(schema["$ref"]), **_without(schema, "$ref")}
             elif isinstance(schema.get("allOf"), list):
@@ -72,6 +78,10 @@ class _Sampler:
                 schema = _merged(_without(schema, several), one)
         return schema
 
+    def _given(self, value: Any) -> Any:
+        self._left -= len(json.dumps(value, ensure_ascii=False))
+        return value
+
     def _referred(self, pointer: str) -> Mapping[str, Any]:
         here: Any = self._root
         for step in pointer.removeprefix("#").split("/")[1:]:
@@ -84,7 +94,12 @@ class _Sampler:
         required = schema.get("required")
         required = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
         wanted = required if required or depth >= _DEEP else list(properties)
-        filled = {name: self.value(properties.get(name, {"type": "string"}), depth + 1) for name in wanted}
+        filled = {}
+        for name in wanted:
+            self._left -= len(name)
+            if self._left <= 0:
+                break
+            filled[name] = self.value(properties.get(name, {"type": "string"}), depth + 1)
         others = schema.get("additionalProperties")
         for index in range(len(filled), min(_count(schema, "minProperties", 0), 100)):
             filled[f"key{index + 1}"] = self.value(others, depth + 1) if isinstance(others, Mapping) else self._text
@@ -94,10 +109,10 @@ class _Sampler:
         fewest, most = _count(schema, "minItems", 0), _count(schema, "maxItems", 1_000)
         first = schema.get("prefixItems")
         if isinstance(first, list):
-            return [self.value(each, depth + 1) for each in first]
+            return [self.value(each, depth + 1) for each in first if self._left > 0]
         count = min(max(fewest, 0 if depth >= _DEEP else 1), most, 1_000)
         items = schema.get("items", {"type": "string"})
-        values = [self.value(items, depth + 1) for _ in range(count)]
+        values = [self.value(items, depth + 1) for _ in range(count) if self._left > 0]
         return _distinct(values, items) if schema.get("uniqueItems") else values
 
     def _string(self, schema: Mapping[str, Any]) -> str:
@@ -108,7 +123,9 @@ class _Sampler:
         if isinstance(pattern, str):
             text = _matching(pattern) or text
         fewest, most = min(_count(schema, "minLength", 0), _LONGEST), _count(schema, "maxLength", _LONGEST)
-        return text.ljust(fewest, "x")[:most]
+        text = text.ljust(min(fewest, self._left), "x")[:most]
+        self._left -= len(text)
+        return text
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -131,7 +148,7 @@ def _count(schema: Mapping[str, Any], key: str, usual: int) -> int:
 
 def _bound(schema: Mapping[str, Any], key: str) -> float | None:
     value = schema.get(key)
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
     return value if usable else None
 
 
@@ -157,11 +174,17 @@ def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
 
 
 def _matching(pattern: str) -> str | None:
-    """Something short that many patterns take; a pattern that none of these fits is left unmet."""
+    """Something short that many patterns take; a pattern that none of these fits is left unmet.
+
+    So is one that could try for years: choices within choices, or too many of them in a row.
+    """
+    choices = sum(map(pattern.count, "*+?{|"))
+    if len(pattern) > _PATTERN_LENGTH or choices > _PATTERN_CHOICES or _QUANTIFIED_GROUP.search(pattern):
+        return None
     candidates = ("a", "A", "0", "a1", "abc", "ABC", "abc-123", "0000", "1.0.0", "a.b", "A1", "+10000000000", "text")
     try:
         compiled = re.compile(pattern)
-    except re.error:
+    except (re.error, OverflowError):
         return None
     return next((each for each in candidates if compiled.search(each)), None)
 
@@ -196,5 +219,6 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(one.get("properties"), Mapping) and isinstance(other.get("properties"), Mapping):
         merged["properties"] = {**one["properties"], **other["properties"]}
     if isinstance(one.get("required"), list) and isinstance(other.get("required"), list):
-        merged["required"] = [*one["required"], *(name for name in other["required"] if name not in one["required"])]
+        names = [name for name in (*one["required"], *other["required"]) if isinstance(name, str)]
+        merged["required"] = [*dict.fromkeys(names)]
     return merged
