@@ -11,12 +11,13 @@ from quintet.http.answers import Json
 from quintet.http.exchange import exchange_of
 from quintet.store.clock import from_millis, iso
 from quintet.telemetry.rules import LOG, Record, calls_of
+from quintet.telemetry.shapes import RECORD
 from quintet.telemetry.stats import stats
 from quintet.telemetry.store.log import Log
 
 router = APIRouter(prefix="/admin/v1")
 
-_REQUESTS = Log("requests", "record_id", LOG)
+_REQUESTS = Log("requests", "record_id", LOG, RECORD)
 _OWN = frozenset({"admin", "operations"})  # who looks at the log would see little but that they did
 
 Word = Annotated[str | None, Query(max_length=200)]

@@ -10,10 +10,10 @@ from quintet.gateway.learning import learn_of_late
 from quintet.gateway.ledger import live as ledger
 from quintet.http.work import offload
 from quintet.store.clock import SystemClock, from_millis
-from quintet.store.items import from_item
 from quintet.telemetry.rewards import rewards_of
 from quintet.telemetry.rollup import portions_of, roll_up
 from quintet.telemetry.rules import Record, calls_of, record_of_event
+from quintet.telemetry.shapes import RECORD
 from quintet.telemetry.store import rewards
 from quintet.telemetry.store.books import TableBooks
 from rollup import alerting
@@ -42,7 +42,7 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
         for each in event["Records"]
         if each["eventName"] == "INSERT" and "record_id" in each["dynamodb"]["Keys"]
     ]
-    stored = [from_item(image) for image in images]
+    stored = [RECORD.row(image) for image in images]
     settled = await ledger.settle_records(stored)
     records = [record for record in stored if _readable(record)]
     counted = await roll_up(records, TableBooks(), now)

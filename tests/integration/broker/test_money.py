@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -120,7 +120,7 @@ def test_a_client_that_hangs_up_cancels_the_vendor_and_its_record_tells_what_was
     assert 0 < call["cost"] < call["bound"]
 
 
-async def _record(request_id: str) -> dict[str, Any]:
+async def _record(request_id: str) -> Mapping[str, Any]:
     (found,) = await by_request(request_id)
     record = await whole(found)
     assert record is not None

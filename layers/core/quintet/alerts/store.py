@@ -8,6 +8,7 @@ from typing import Any
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from quintet.alerts.model import COOLDOWN, Alert, Severity, Standing, told
+from quintet.alerts.shapes import ALERT
 from quintet.events.platform import platform_event
 from quintet.events.store import outbox
 from quintet.store.clock import epoch, from_millis, millis
@@ -20,6 +21,8 @@ _PAGE = 200
 
 
 class AlertItem(Table):
+    shape = ALERT
+
     class Meta:
         table_name = TableName("alerts")
 

@@ -6,11 +6,12 @@ from quintet.ask.connectors import Heard
 from quintet.ask.figures import MINUTE, Minute, minute_of
 from quintet.store.ids import made_at
 from quintet.telemetry.rules import CALLS, ENDPOINTS, LOG
+from quintet.telemetry.shapes import RECORD
 from quintet.telemetry.store.books import totals
 from quintet.telemetry.store.log import Log
 
 _MOST_RECORDS = 2000  # of a minute: what is beyond is extrapolated
-_LOG = Log("requests", "record_id", LOG)
+_LOG = Log("requests", "record_id", LOG, RECORD)
 
 
 async def minute(now: datetime) -> Minute:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quintet.configuration.model import Document
+from quintet.configuration.shapes import DOCUMENT
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import from_millis
@@ -21,7 +22,7 @@ async def read(name: str) -> Document:
             "ConsistentRead": True,
         },
     )
-    row = wire.from_item(answer.get("Item", {}))
+    row = DOCUMENT.row(answer.get("Item", {}))
     return document_of(name, row) if row else Document(name)
 
 

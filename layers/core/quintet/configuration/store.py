@@ -8,12 +8,15 @@ from pynamodb.transactions import TransactWrite
 from quintet.configuration.model import Document
 from quintet.configuration.reading import NEWEST, document_of
 from quintet.configuration.reading import read as read
+from quintet.configuration.shapes import DOCUMENT
 from quintet.store.clock import millis
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
 
 
 class DocumentItem(Table):
+    shape = DOCUMENT
+
     class Meta:
         table_name = TableName("configuration")
 

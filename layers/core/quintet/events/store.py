@@ -11,6 +11,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.transactions import TransactWrite
 
 from quintet.events.model import KEPT_TOPICS, Entry, Event, Head, canonical, chain
+from quintet.events.shapes import EVENT
 from quintet.settings import settings
 from quintet.store.clock import Clock, SystemClock, epoch, from_millis, millis
 from quintet.store.tables import Table, TableName
@@ -24,6 +25,8 @@ _SEEN_FOR = timedelta(days=2)  # a stream tells its last 24 hours again at the m
 
 class EventItem(Table):
     """An entry of the log, or of the outbox: there without a number yet."""
+
+    shape = EVENT
 
     class Meta:
         table_name = TableName("events")

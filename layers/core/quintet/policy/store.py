@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quintet.policy.model import Agent, Change, Lost, NamedStep, Ref, Taken
+from quintet.policy.shapes import AGENT
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, from_millis, millis
+from quintet.store.shapes import Row
 
 _STATE = "state"
 _STEP_KEPT = timedelta(hours=24)
@@ -30,7 +32,7 @@ class Agents:
         answer = await wire.call(
             "GetItem", {"TableName": _table(), "Key": wire.to_item(_key(key)), "ConsistentRead": True}
         )
-        return _agent(wire.from_item(answer["Item"])) if "Item" in answer else None
+        return _agent(AGENT.row(answer["Item"])) if "Item" in answer else None
 
     async def read_many(self, keys: Sequence[str]) -> dict[str, Agent]:
         chunks = [keys[place : place + _MOST_READ] for place in range(0, len(keys), _MOST_READ)]
@@ -39,14 +41,14 @@ class Agents:
             found.update((row["id"], _agent(row)) for row in rows)
         return found
 
-    async def _read_chunk(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+    async def _read_chunk(self, keys: Sequence[str]) -> list[Row]:
         asked: Mapping[str, Any] = {
             _table(): {"Keys": [wire.to_item(_key(key)) for key in keys], "ConsistentRead": True}
         }
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for round_ in range(_ROUNDS):
             answer = await wire.call("BatchGetItem", {"RequestItems": asked})
-            rows += [wire.from_item(row) for row in answer["Responses"].get(_table(), ())]
+            rows += [AGENT.row(row) for row in answer["Responses"].get(_table(), ())]
             asked = answer.get("UnprocessedKeys") or {}
             if not asked:
                 return rows
@@ -59,7 +61,7 @@ class Agents:
         except wire.WireError as error:
             if not error.unmet:
                 raise
-            now = _agent(error.item) if error.item else None
+            now = _agent(AGENT.read(error.item)) if error.item else None
             if now is not None and now.mark == change.after.mark:
                 return  # a repeated try has met its own first one
             raise Lost({change.key: now}) from None
@@ -86,7 +88,7 @@ class Agents:
         if taken and reasons[0].item:
             raise Taken(reasons[0].item["fingerprint"], json.loads(reasons[0].item["answer"]))
         assert lost
-        raise Lost({change.key: _agent(reasons[1].item) if reasons[1].item else None})
+        raise Lost({change.key: _agent(AGENT.read(reasons[1].item)) if reasons[1].item else None})
 
     async def write_many(self, changes: Sequence[Change]) -> None:
         lost: dict[str, Agent | None] = {}
@@ -107,7 +109,7 @@ class Agents:
         if reasons is None:
             return {}
         return {
-            change.key: (_agent(reason.item) if reason.item else None)
+            change.key: (_agent(AGENT.read(reason.item)) if reason.item else None)
             if reason.code == "ConditionalCheckFailed"
             else change.before
             for change, reason in zip(changes, reasons, strict=True)
@@ -178,7 +180,7 @@ def _row(key: str, agent: Agent) -> dict[str, Any]:
     }
     if agent.seed is not None:
         row["seed"] = agent.seed
-    return wire.to_item(row)
+    return AGENT.item(row)
 
 
 def _agent(row: Mapping[str, Any]) -> Agent:

@@ -1,14 +1,19 @@
 """The base of every table's model: names from the settings, and one botocore client for all of them."""
 
+from base64 import b64decode, b64encode
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pynamodb.connection import Connection
 from pynamodb.connection.base import MetaTable
 from pynamodb.connection.table import TableConnection
+from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from quintet.settings import settings
+from quintet.store.items import to_item
+from quintet.store.shapes import NUMBER, Shape
 
 
 @cache
@@ -28,8 +33,9 @@ class TableName:
 
 
 class Table(Model):
-    """What a new version adds to an item is optional: its reader accepts items without it (docs/operations.md)."""
+    """A kind with a `shape` is read in it, whatever its items lie in, and written with its number."""
 
+    shape: ClassVar[Shape | None] = None
     _shared: ClassVar[dict[type, TableConnection]] = {}
 
     @classmethod
@@ -41,6 +47,32 @@ class Table(Model):
             _describe(cls, known.connection._tables)  # noqa: SLF001
             cls._shared[cls] = known
         return known
+
+    @classmethod
+    def of_our_shape(cls) -> Action:
+        """For an update that writes, of an item that was read, all that a step may change."""
+        assert cls.shape is not None
+        return Path([NUMBER]).set(cls.shape.number)
+
+    @classmethod
+    def _instantiate(cls, attribute_values: dict[str, dict[str, Any]]) -> Self:
+        return super()._instantiate(_read(cls.shape, attribute_values))
+
+    def deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
+        super().deserialize(_read(self.shape, attribute_values))
+
+    def serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        item: dict[str, dict[str, Any]] = super().serialize(null_check)
+        return item if self.shape is None else {**item, **to_item({NUMBER: self.shape.number})}
+
+
+def _read(shape: Shape | None, item: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """PynamoDB has bytes where typed JSON has them as base64."""
+    if shape is None or shape.has(item):
+        return item
+    coded = {name: {"B": b64encode(value["B"])} if "B" in value else value for name, value in item.items()}
+    read = to_item(shape.row(coded))
+    return {name: {"B": b64decode(value["B"])} if "B" in value else value for name, value in read.items()}
 
 
 def _describe(model: type[Table], tables: dict[str, MetaTable]) -> None:

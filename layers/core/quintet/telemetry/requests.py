@@ -13,6 +13,7 @@ from quintet.store.clock import epoch, millis
 from quintet.store.ids import made_at
 from quintet.telemetry import emf
 from quintet.telemetry.platform import Units, written
+from quintet.telemetry.shapes import RECORD
 
 SHARDS = 16
 _UNRECORDED = frozenset({"/health", "/healthz", "/metrics"})  # probes would be most of the log and tell nothing
@@ -34,7 +35,7 @@ async def record(exchange: Exchange) -> None:
             "PutItem",
             {
                 "TableName": settings().table("requests"),
-                "Item": wire.to_item(fields),
+                "Item": RECORD.item(fields),
                 "ConditionExpression": "attribute_not_exists(record_id)",
             },
         )

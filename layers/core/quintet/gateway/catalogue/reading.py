@@ -15,16 +15,17 @@ from quintet.gateway.catalogue.model import (
     Provider,
 )
 from quintet.gateway.catalogue.rows import defaults_of, model_of, provider_of
+from quintet.gateway.shapes import CATALOGUE
 from quintet.settings import settings
 from quintet.store import wire
-from quintet.store.items import from_item
+from quintet.store.shapes import Row
 
 ALL = "catalogue"  # the partition
 
 
 async def read(generation: int) -> Catalogue:
     """All of it, as of `generation` at the least."""
-    items: list[dict[str, Any]] = []
+    items: list[Row] = []
     start: Any = None
     while True:
         answer = await wire.call(
@@ -37,13 +38,13 @@ async def read(generation: int) -> Catalogue:
                 **({"ExclusiveStartKey": start} if start else {}),
             },
         )
-        items += [from_item(item) for item in answer["Items"]]
+        items += [CATALOGUE.row(item) for item in answer["Items"]]
         start = answer.get("LastEvaluatedKey")
         if not start:
             return catalogue_of(generation, items)
 
 
-def catalogue_of(generation: int, items: Iterable[dict[str, Any]]) -> Catalogue:
+def catalogue_of(generation: int, items: Iterable[Row]) -> Catalogue:
     providers: dict[str, Provider] = {}
     models: dict[str, Model] = {}
     defaults = Defaults()

@@ -18,6 +18,7 @@ from pynamodb.transactions import TransactWrite
 from quintet.gateway.catalogue.model import Catalogue, Defaults, Model, Price, Provider
 from quintet.gateway.catalogue.reading import ALL, catalogue_of
 from quintet.gateway.catalogue.rows import body_of, defaults_of, model_of, price_of, provider_of
+from quintet.gateway.shapes import CATALOGUE
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
 
@@ -27,6 +28,8 @@ _TOGETHER = 45  # a transaction takes 100 writes; a model is two
 
 
 class CatalogueItem(Table):
+    shape = CATALOGUE
+
     class Meta:
         table_name = TableName("catalogue")
 

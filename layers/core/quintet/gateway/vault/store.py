@@ -7,6 +7,7 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
+from quintet.gateway.shapes import SECRET, VAULT
 from quintet.gateway.vault.model import Contents, Costs, Head, Lease
 from quintet.settings import settings
 from quintet.store import wire
@@ -19,6 +20,8 @@ _VAULT, _HEAD, _LEASE, _SECRET = "vault", "head", "lease", "secret#"
 
 
 class HeadItem(Table):
+    shape = VAULT
+
     class Meta:
         table_name = TableName("vault")
 
@@ -45,6 +48,8 @@ class LeaseItem(Table):
 
 
 class SecretItem(Table):
+    shape = SECRET
+
     class Meta:
         table_name = TableName("vault")
 
@@ -68,7 +73,9 @@ async def read() -> Contents:
         if "LastEvaluatedKey" not in page:
             break
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-    sealed = {name.removeprefix(_SECRET): row["sealed"] for name, row in rows.items() if name.startswith(_SECRET)}
+    sealed = {
+        name.removeprefix(_SECRET): SECRET.read(row)["sealed"] for name, row in rows.items() if name.startswith(_SECRET)
+    }
     return Contents(_head(rows.get(_HEAD)), _lease(rows.get(_LEASE)), sealed)
 
 
@@ -175,6 +182,7 @@ def _save_lease(lease: Lease) -> Write:
 def _head(row: Mapping[str, Any] | None) -> Head | None:
     if row is None:
         return None
+    row = VAULT.read(row)
     return Head(
         row["salt"], Costs(row["passes"], row["memory_kib"], row["lanes"]), row["proof"], row["rev"], row["edits"]
     )

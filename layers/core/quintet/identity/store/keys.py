@@ -6,6 +6,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.transactions import TransactWrite
 
 from quintet.identity.model import ApiKey, is_user_id
+from quintet.identity.shapes import KEY, SECRET
 from quintet.identity.store.accounts import revised
 from quintet.identity.store.rows import key_of, key_row
 from quintet.identity.store.users import UserItem
@@ -17,6 +18,8 @@ _ALL = "keys"
 
 
 class SecretItem(Table):
+    shape = SECRET
+
     class Meta:
         table_name = TableName("keys")
 
@@ -52,6 +55,8 @@ class HeldIndex(GlobalSecondaryIndex["KeyItem"]):
 
 
 class KeyItem(Table):
+    shape = KEY
+
     class Meta:
         table_name = TableName("keys")
 

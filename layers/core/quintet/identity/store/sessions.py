@@ -7,6 +7,7 @@ from pynamodb.exceptions import UpdateError
 from pynamodb.transactions import TransactWrite
 
 from quintet.identity.model import Session, User
+from quintet.identity.shapes import SESSION
 from quintet.identity.store.accounts import revised
 from quintet.identity.store.rows import session_of, session_row
 from quintet.identity.store.users import UserItem
@@ -16,6 +17,8 @@ from quintet.store.transactions import Write, write_together
 
 
 class SessionItem(Table):
+    shape = SESSION
+
     class Meta:
         table_name = TableName("sessions")
 

@@ -9,6 +9,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
 from quintet.identity.model import Taken, User
+from quintet.identity.shapes import USER
 from quintet.identity.store.accounts import revised
 from quintet.identity.store.rows import user_of, user_row
 from quintet.store.clock import millis
@@ -30,6 +31,8 @@ class ListedIndex(GlobalSecondaryIndex["UserItem"]):
 
 
 class UserItem(Table):
+    shape = USER
+
     class Meta:
         table_name = TableName("users")
 
@@ -91,6 +94,7 @@ def change(before: User, after: User, *also: Write) -> None:
     actions: list[Action] = [
         each.set(row[each.attr_name]) if each.attr_name in row else each.remove() for each in _CHANGING
     ]
+    actions.append(UserItem.of_our_shape())
     _write(
         lambda transaction: transaction.update(
             UserItem(before.id), actions=actions, condition=UserItem.rev == before.rev

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from quintet.personas.model import Metrics, Process, Session, Status
+from quintet.personas.shapes import PROCESS, SESSION
 from quintet.personas.store import lists
 from quintet.personas.store.processes import closing, moving_on
 from quintet.personas.store.rows import after, kept_until, place, process_row, session_of, session_row
@@ -39,7 +40,7 @@ async def take(key: str, turn: str, now: datetime, until: datetime) -> tuple[boo
         if error.unmet:
             return False, None
         raise
-    return True, session_of(wire.from_item(answer["Attributes"]))
+    return True, session_of(SESSION.row(answer["Attributes"]))
 
 
 async def renew(key: str, turn: str, until: datetime) -> None:
@@ -53,7 +54,7 @@ async def give_back(key: str, turn: str) -> None:
 async def open(turn: str, session: Session, process: Process) -> bool:  # noqa: A001 - what a port calls it
     put = {
         "TableName": settings().table("processes"),
-        "Item": wire.to_item(process_row(process)),
+        "Item": PROCESS.item(process_row(process)),
         "ConditionExpression": "attribute_not_exists(id)",
     }
     return await _together({"Put": put}, {"Update": _written(turn, session)})
@@ -91,12 +92,12 @@ async def get(key: str) -> Session | None:
         "GetItem",
         {"TableName": settings().table("conversations"), "Key": {"id": {"S": key}}, "ConsistentRead": True},
     )
-    return session_of(wire.from_item(answer.get("Item", {})))
+    return session_of(SESSION.row(answer.get("Item", {})))
 
 
 async def active(now: datetime, limit: int, cursor: str | None) -> Page[Session]:
     page = await lists.latest("conversations", "active", "alive", above=after(now), cursor=cursor, limit=limit)
-    found = [session_of(row) for row in page.items]
+    found = [session_of(SESSION.read(row)) for row in page.items]
     return Page([session for session in found if session is not None], page.after)
 
 
@@ -105,7 +106,7 @@ async def count(now: datetime) -> int:
 
 
 def _written(turn: str, session: Session) -> dict[str, Any]:
-    row = session_row(session)
+    row = SESSION.numbered(session_row(session))
     names = {f"#{name}": name for name in row}
     return {
         "TableName": settings().table("conversations"),

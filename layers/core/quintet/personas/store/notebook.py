@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from quintet.personas.model import Note, Persona, Post
+from quintet.personas.shapes import GOALS, NOTE, POST
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, from_millis, millis
@@ -25,23 +26,23 @@ async def write(page: str, note: Note, expires_at: datetime | None) -> None:
     }
     if expires_at is not None:
         row["expires_at"] = epoch(expires_at)
-    await wire.call("PutItem", {"TableName": _table(), "Item": wire.to_item(row)}, idempotent=True)
+    await wire.call("PutItem", {"TableName": _table(), "Item": NOTE.item(row)}, idempotent=True)
 
 
 async def read(page: str, limit: int) -> Sequence[Note]:
-    rows = await _rows(page, limit)
+    rows = map(NOTE.read, await _rows(page, limit))
     return [Note(row["sk"], row["kind"], row["text"], from_millis(row["at"]), row["more"]) for row in rows]
 
 
 async def goals(persona: Persona) -> Sequence[str]:
     """Those of the cast until somebody sets others."""
-    row = await _row(f"persona#{persona.id}", "goals")
+    row = GOALS.read(await _row(f"persona#{persona.id}", "goals"))
     return tuple(row.get("goals", persona.goals))
 
 
 async def set_goals(persona: Persona, goals: Sequence[str]) -> None:
     row = {"pk": f"persona#{persona.id}", "sk": "goals", "goals": list(goals)}
-    await wire.call("PutItem", {"TableName": _table(), "Item": wire.to_item(row)}, idempotent=True)
+    await wire.call("PutItem", {"TableName": _table(), "Item": GOALS.item(row)}, idempotent=True)
 
 
 async def post(post: Post, quiet_until: datetime) -> bool:
@@ -61,8 +62,8 @@ async def post(post: Post, quiet_until: datetime) -> bool:
         "at": millis(post.at),
         "expires_at": epoch(post.at + _POSTS_KEPT),
     }
-    put = {"TableName": _table(), "Item": wire.to_item(row)}
-    own = {"TableName": _table(), "Item": wire.to_item({**row, "pk": f"{_FEED}#{post.persona}"})}
+    put = {"TableName": _table(), "Item": POST.item(row)}
+    own = {"TableName": _table(), "Item": POST.item({**row, "pk": f"{_FEED}#{post.persona}"})}
     try:
         await wire.call(
             "TransactWriteItems",
@@ -77,7 +78,7 @@ async def post(post: Post, quiet_until: datetime) -> bool:
 
 async def feed(limit: int, cursor: str | None, persona: str | None) -> Page[Post]:
     rows = await _rows(_FEED if persona is None else f"{_FEED}#{persona}", limit + 1, below=cursor or None)
-    posts = [Post(row["sk"], row["persona"], row["text"], from_millis(row["at"])) for row in rows]
+    posts = [Post(row["sk"], row["persona"], row["text"], from_millis(row["at"])) for row in map(POST.read, rows)]
     return Page(posts[:limit], posts[limit - 1].id if len(posts) > limit else None)
 
 

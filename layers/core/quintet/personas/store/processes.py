@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from quintet.personas.model import Metrics, Process, Status
+from quintet.personas.shapes import PROCESS
 from quintet.personas.store import lists
 from quintet.personas.store.rows import after, kept_until, metrics_row, place, process_of, process_row
 from quintet.settings import settings
@@ -18,7 +19,7 @@ async def begin(process: Process) -> bool:
             "PutItem",
             {
                 "TableName": settings().table("processes"),
-                "Item": wire.to_item(process_row(process)),
+                "Item": PROCESS.item(process_row(process)),
                 "ConditionExpression": "attribute_not_exists(id)",
             },
         )
@@ -38,12 +39,12 @@ async def get(process_id: str) -> Process | None:
         "GetItem",
         {"TableName": settings().table("processes"), "Key": {"id": {"S": process_id}}, "ConsistentRead": True},
     )
-    return process_of(wire.from_item(answer["Item"])) if "Item" in answer else None
+    return process_of(PROCESS.row(answer["Item"])) if "Item" in answer else None
 
 
 async def page(limit: int, cursor: str | None) -> Page[Process]:
     found = await lists.latest("processes", "listed", "begun", cursor=cursor, limit=limit)
-    return Page([process_of(row) for row in found.items], found.after)
+    return Page([process_of(PROCESS.read(row)) for row in found.items], found.after)
 
 
 async def count(now: datetime) -> int:

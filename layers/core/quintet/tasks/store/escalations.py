@@ -14,8 +14,9 @@ from quintet.store.clock import epoch, from_millis, millis
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Unmet, Write, write_together
 from quintet.tasks.escalation import Escalation, Stage
+from quintet.tasks.shapes import ESCALATION
 from quintet.tasks.store.counts import read_all
-from quintet.tasks.store.items import PartItem, RowItem
+from quintet.tasks.store.items import EscalationItem, RowItem
 
 _PART = "escalation"
 _MOMENTS = ("submitted_at", "expires_at", "decided_at")
@@ -59,7 +60,7 @@ def add(escalation: Escalation, most_a_day: int, *also: Write) -> None:
         write_together(
             [
                 lambda tx: tx.update(day, actions=actions, condition=left),
-                lambda tx: tx.save(_item(escalation), condition=PartItem.id.does_not_exist()),
+                lambda tx: tx.save(_item(escalation), condition=EscalationItem.id.does_not_exist()),
                 *(_placed(row) for row in _rows(escalation)),
                 *also,
             ]
@@ -73,7 +74,7 @@ def change(before: Escalation, after: Escalation, *also: Write) -> None:
     gone, come = _rows(before) - _rows(after), _rows(after) - _rows(before)
     write_together(
         [
-            lambda tx: tx.save(_item(after), condition=PartItem.rev == before.rev),
+            lambda tx: tx.save(_item(after), condition=EscalationItem.rev == before.rev),
             *(_left(row) for row in gone),
             *(_placed(row) for row in come),
             *also,
@@ -125,7 +126,7 @@ async def page(
 
 async def _several(ids: Sequence[str]) -> dict[str, Escalation]:
     keys = [wire.to_item({"id": each, "part": _PART}) for each in ids]
-    items = await read_all(settings().table("tasks"), keys)
+    items = map(ESCALATION.read, await read_all(settings().table("tasks"), keys))
     return {item["id"]: _escalation(item["id"], int(item["rev"]), json.loads(item["told"])) for item in items}
 
 
@@ -148,14 +149,14 @@ def _left(row: tuple[str, str]) -> Write:
     return lambda tx: tx.delete(item)
 
 
-def _item(escalation: Escalation) -> PartItem:
+def _item(escalation: Escalation) -> EscalationItem:
     told = {
         name: millis(value) if isinstance(value := getattr(escalation, name), datetime) else value
         for name in Escalation.__slots__
         if name not in {"id", "rev"}
     }
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
-    return PartItem(escalation.id, _PART, rev=escalation.rev, told=text)
+    return EscalationItem(escalation.id, _PART, rev=escalation.rev, told=text)
 
 
 def _escalation(identifier: str, rev: int, values: dict[str, Any]) -> Escalation:

@@ -3,10 +3,11 @@
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from quintet.store.tables import Table, TableName
+from quintet.tasks.shapes import BODY, ESCALATION, HEAD, STEP
 
 
 class PartItem(Table):
-    """A part of a task: its head, its body, one of its steps, or what waits for it."""
+    """A part of a task. What only points, promises or counts is one of these; what tells something has a shape."""
 
     class Meta:
         table_name = TableName("tasks")
@@ -16,6 +17,22 @@ class PartItem(Table):
     rev = NumberAttribute(null=True)
     told = UnicodeAttribute(null=True)  # JSON
     expires_at = NumberAttribute(null=True)
+
+
+class HeadItem(PartItem):
+    shape = HEAD
+
+
+class BodyItem(PartItem):
+    shape = BODY
+
+
+class StepItem(PartItem):
+    shape = STEP
+
+
+class EscalationItem(PartItem):
+    shape = ESCALATION
 
 
 class RowItem(Table):

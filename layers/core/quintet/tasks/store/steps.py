@@ -11,7 +11,8 @@ from typing import Any
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.transactions import Write
-from quintet.tasks.store.items import PartItem
+from quintet.tasks.shapes import STEP as STEP_SHAPE
+from quintet.tasks.store.items import StepItem
 from quintet.tasks.store.rows import STEP
 
 PLAN, REVIEW = "plan", "review"
@@ -20,8 +21,8 @@ PLAN, REVIEW = "plan", "review"
 def done(task_id: str, round: int, name: str, told: Mapping[str, Any]) -> Write:  # noqa: A002
     """Its condition fails where it was done before."""
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
-    item = PartItem(task_id, _part(round, name), told=text)
-    return lambda tx: tx.save(item, condition=PartItem.id.does_not_exist())
+    item = StepItem(task_id, _part(round, name), told=text)
+    return lambda tx: tx.save(item, condition=StepItem.id.does_not_exist())
 
 
 def step_name(index: int) -> str:
@@ -44,7 +45,7 @@ async def of_round(task_id: str, round: int) -> dict[str, Any]:  # noqa: A002
                 **({"ExclusiveStartKey": start} if start else {}),
             },
         )
-        for item in map(wire.from_item, answer["Items"]):
+        for item in map(STEP_SHAPE.row, answer["Items"]):
             found[item["part"].removeprefix(prefix)] = json.loads(item["told"])
         start = answer.get("LastEvaluatedKey")
         if not start:

@@ -12,9 +12,10 @@ from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, millis
 from quintet.store.transactions import Write, write_together
+from quintet.tasks import shapes
 from quintet.tasks.model import Filters, Order, Task
 from quintet.tasks.store import counts
-from quintet.tasks.store.items import PartItem, RowItem
+from quintet.tasks.store.items import BodyItem, HeadItem, PartItem, RowItem
 from quintet.tasks.store.listing import (
     RUNNING,
     WHOLE,
@@ -65,10 +66,11 @@ async def find(task_id: str) -> Task | None:
             "ConsistentRead": True,
         },
     )
-    items = {item["part"]: item for item in map(wire.from_item, answer["Items"])}
+    items = {item["part"]["S"]: item for item in answer["Items"]}
     if HEAD not in items or BODY not in items:
         return None
-    return task_of(task_id, int(items[HEAD]["rev"]), items[HEAD]["told"], items[BODY]["told"])
+    head, body = shapes.HEAD.row(items[HEAD]), shapes.BODY.row(items[BODY])
+    return task_of(task_id, int(head["rev"]), head["told"], body["told"])
 
 
 async def heads(task_ids: Sequence[str]) -> dict[str, Task]:
@@ -87,7 +89,8 @@ async def _heads_and(
     for start in range(0, len(keys), _MOST_READS):
         for item in await counts.read_all(settings().table("tasks"), keys[start : start + _MOST_READS]):
             if item["part"] == HEAD:
-                tasks[item["id"]] = task_of(item["id"], int(item["rev"]), item["told"])
+                head = shapes.HEAD.read(item)
+                tasks[item["id"]] = task_of(item["id"], int(head["rev"]), head["told"])
             else:
                 beside.append(item)
     return tasks, beside
@@ -296,10 +299,10 @@ async def _places(segment: Segment, descending: bool, limit: int, after: str) ->
 def _parts(transaction: TransactWrite, before: Task | None, after: Task) -> None:
     """Its condition says that nobody else was here."""
     unchanged = PartItem.rev == before.rev if before else PartItem.id.does_not_exist()
-    transaction.save(PartItem(after.id, HEAD, rev=after.rev, told=head_of(after)), condition=unchanged)
+    transaction.save(HeadItem(after.id, HEAD, rev=after.rev, told=head_of(after)), condition=unchanged)
     body = body_of(after)
     if before is None or body_of(before) != body:
-        transaction.save(PartItem(after.id, BODY, told=body))
+        transaction.save(BodyItem(after.id, BODY, told=body))
 
 
 def _placed(row: Row) -> Write:

@@ -14,11 +14,12 @@ from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.ids import made_at
 from quintet.store.pages import Page, Paging
+from quintet.store.shapes import Row, Shape
 from quintet.telemetry.requests import SHARDS, bucket
 from quintet.telemetry.series import Series, Step
 from quintet.telemetry.store.books import points
 
-Item = dict[str, Any]
+Item = Row
 Wanted = Callable[[Mapping[str, Any]], bool]
 
 _HOUR = timedelta(hours=1)
@@ -33,6 +34,7 @@ class Log:
     table: str
     key: str
     family: str
+    shape: Shape
 
     async def page(self, paging: Paging, now: datetime, wanted: Wanted | None = None) -> Page[Item]:
         """A page may be short, and yet not the last, where little matches. Raises ValueError for a bad cursor."""
@@ -103,6 +105,6 @@ class _Shard:
         if self.after:
             request["ExclusiveStartKey"] = self.after
         page = await wire.call("Query", request)
-        self.items = [wire.from_item(item) for item in page["Items"]]
+        self.items = [self.log.shape.row(item) for item in page["Items"]]
         self.after = page.get("LastEvaluatedKey")
         self.ended = self.after is None

@@ -5,9 +5,11 @@ from typing import Any
 
 from quintet.settings import settings
 from quintet.store import wire
+from quintet.store.shapes import Row
+from quintet.telemetry.shapes import RECORD
 
 
-async def by_request(request_id: str, most: int = 10) -> list[dict[str, Any]]:
+async def by_request(request_id: str, most: int = 10) -> list[Row]:
     """Newest first: a caller may have used an id of its own choosing more than once."""
     answer = await wire.call(
         "Query",
@@ -20,10 +22,10 @@ async def by_request(request_id: str, most: int = 10) -> list[dict[str, Any]]:
             "Limit": most,
         },
     )
-    return [wire.from_item(item) for item in answer["Items"]]
+    return [RECORD.row(item) for item in answer["Items"]]
 
 
-async def whole(found: Mapping[str, Any]) -> dict[str, Any] | None:
+async def whole(found: Mapping[str, Any]) -> Row | None:
     """The record that an index, which holds keys alone, has named. None when it has expired since."""
     answer = await wire.call(
         "Query",
@@ -34,4 +36,4 @@ async def whole(found: Mapping[str, Any]) -> dict[str, Any] | None:
             "ExpressionAttributeValues": wire.to_item({":bucket": found["bucket"], ":id": found["record_id"]}),
         },
     )
-    return wire.from_item(answer["Items"][0]) if answer["Items"] else None
+    return RECORD.row(answer["Items"][0]) if answer["Items"] else None

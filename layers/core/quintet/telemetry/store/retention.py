@@ -10,6 +10,7 @@ from quintet.store import wire
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
 from quintet.telemetry.series import Step
+from quintet.telemetry.shapes import RETENTION
 
 DEFAULT_DAYS = 7
 _HOURS = timedelta(days=400)
@@ -20,6 +21,8 @@ _known: dict[str, tuple[float, int]] = {}
 
 
 class RetentionItem(Table):
+    shape = RETENTION
+
     class Meta:
         table_name = TableName("series")
 
@@ -40,7 +43,7 @@ async def retention() -> int:
     if time.monotonic() < until:
         return days
     answer = await wire.call("GetItem", {"TableName": table, "Key": wire.to_item({"pk": _KEY, "sk": _KEY})})
-    days = int(wire.from_item(answer["Item"])["days"]) if "Item" in answer else DEFAULT_DAYS
+    days = int(RETENTION.row(answer["Item"])["days"]) if "Item" in answer else DEFAULT_DAYS
     _known[table] = (time.monotonic() + _FRESH_SECONDS, days)
     return days
 

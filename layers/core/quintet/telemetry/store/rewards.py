@@ -17,13 +17,16 @@ from quintet.telemetry.requests import bucket_of
 from quintet.telemetry.rewards import Belief, Reward, beliefs, blended
 from quintet.telemetry.rules import BANDIT, REWARDS, reward_units
 from quintet.telemetry.series import Series
+from quintet.telemetry.shapes import REWARD
 from quintet.telemetry.store.books import totals
 from quintet.telemetry.store.log import Log
 
-LOG = Log("rewards", "id", REWARDS)
+LOG = Log("rewards", "id", REWARDS, REWARD)
 
 
 class RewardItem(Table):
+    shape = REWARD
+
     class Meta:
         table_name = TableName("rewards")
 
@@ -53,7 +56,7 @@ async def _note(reward: Reward) -> None:
             "PutItem",
             {
                 "TableName": settings().table("rewards"),
-                "Item": wire.to_item(_item(reward)),
+                "Item": REWARD.item(_item(reward)),
                 "ConditionExpression": "attribute_not_exists(id)",
             },
             idempotent=True,
@@ -77,7 +80,7 @@ async def of_record(record: Mapping[str, Any]) -> list[Reward]:
             "ConsistentRead": True,
         },
     )
-    return [reward_of(wire.from_item(item)) for item in answer["Items"]]
+    return [reward_of(REWARD.row(item)) for item in answer["Items"]]
 
 
 def hear(reward: Reward, feedback: float, *also: Write) -> float:

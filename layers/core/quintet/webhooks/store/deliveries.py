@@ -10,6 +10,7 @@ from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, from_millis, millis
 from quintet.webhooks.model import Attempt, Delivery, Standing
+from quintet.webhooks.shapes import DELIVERY
 
 DUE_SHARDS = 8
 _LEASE = timedelta(seconds=45)
@@ -19,7 +20,7 @@ async def add(delivery: Delivery) -> bool:
     """Whether it is new: an event that is told again has its delivery already."""
     request = {
         "TableName": _table(),
-        "Item": wire.to_item(_row(delivery)),
+        "Item": DELIVERY.item(_row(delivery)),
         "ConditionExpression": "attribute_not_exists(endpoint_id)",
     }
     return await _met("PutItem", request)
@@ -28,7 +29,7 @@ async def add(delivery: Delivery) -> bool:
 async def find(endpoint_id: str, delivery_id: str) -> Delivery | None:
     request = {"TableName": _table(), "Key": _key(endpoint_id, delivery_id), "ConsistentRead": True}
     item = (await wire.call("GetItem", request)).get("Item")
-    return None if item is None else _delivery(wire.from_item(item))
+    return None if item is None else _delivery(DELIVERY.row(item))
 
 
 async def claim(delivery: Delivery, now: datetime) -> bool:
@@ -105,7 +106,7 @@ async def page(endpoint_id: str, limit: int, after: str | None = None, standing:
             **({"FilterExpression": "standing = :standing"} if standing else {}),
         }
         answer = await wire.call("Query", request)
-        found += [_delivery(wire.from_item(item)) for item in answer["Items"]]
+        found += [_delivery(DELIVERY.row(item)) for item in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
         if len(found) > limit:
             return Page(found[:limit], found[limit - 1].id)

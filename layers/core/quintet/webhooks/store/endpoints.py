@@ -12,11 +12,14 @@ from quintet.store.clock import from_millis, millis
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
 from quintet.webhooks.model import Endpoint, Status
+from quintet.webhooks.shapes import ENDPOINT
 
 _ALL = "endpoints"
 
 
 class EndpointItem(Table):
+    shape = ENDPOINT
+
     class Meta:
         table_name = TableName("webhooks")
 
@@ -67,7 +70,7 @@ async def find(endpoint_id: str) -> Endpoint | None:
             "ConsistentRead": True,
         },
     )
-    return _endpoint(wire.from_item(answer["Item"])) if "Item" in answer else None
+    return _endpoint(ENDPOINT.row(answer["Item"])) if "Item" in answer else None
 
 
 async def everyone() -> list[Endpoint]:
@@ -83,7 +86,7 @@ async def everyone() -> list[Endpoint]:
             "ScanIndexForward": False,
         }
         answer = await wire.call("Query", {**request, "ExclusiveStartKey": start} if start else request)
-        found += [_endpoint(wire.from_item(item)) for item in answer["Items"]]
+        found += [_endpoint(ENDPOINT.row(item)) for item in answer["Items"]]
         start = answer.get("LastEvaluatedKey")
         if start is None:
             return found

@@ -10,6 +10,7 @@ from quintet.store.clock import epoch, millis
 from quintet.store.ids import id_of
 from quintet.store.items import to_item
 from quintet.telemetry.requests import bucket_of
+from quintet.telemetry.shapes import RECORD
 
 
 async def add(call: Mapping[str, Any], at: datetime, account: str) -> None:
@@ -33,7 +34,7 @@ async def add(call: Mapping[str, Any], at: datetime, account: str) -> None:
     await _write(
         "PutItem",
         {
-            "Item": to_item({name: value for name, value in record.items() if value is not None}),
+            "Item": RECORD.item({name: value for name, value in record.items() if value is not None}),
             "ConditionExpression": "attribute_not_exists(record_id)",
         },
     )

@@ -17,6 +17,7 @@ from quintet.gateway.ledger.store.known import SHARED_BY_ALL, budget_of
 from quintet.gateway.ledger.store.known import Known as Known
 from quintet.gateway.ledger.store.known import known as known
 from quintet.gateway.ledger.store.known import present as present
+from quintet.gateway.shapes import BUDGET
 from quintet.store.pages import Page, Paging
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Write, write_together
@@ -34,6 +35,8 @@ class ListedIndex(GlobalSecondaryIndex["BudgetItem"]):
 
 
 class BudgetItem(Table):
+    shape = BUDGET
+
     class Meta:
         table_name = TableName("budgets")
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from quintet.gateway.ledger.model import Budget, Scope, Window
+from quintet.gateway.shapes import BUDGET
 from quintet.settings import settings
 from quintet.store import wire
-from quintet.store.items import from_item, to_item
+from quintet.store.items import to_item
+from quintet.store.shapes import Row
 
 SHARED_BY_ALL = "shared"
 
@@ -28,10 +30,10 @@ async def known() -> Known:
         "ExpressionAttributeNames": {"#shared": "shared"},
         "ExpressionAttributeValues": to_item({":shared": SHARED_BY_ALL}),
     }
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     while True:
         answer = await wire.call("Query", request)
-        rows += [from_item(item) for item in answer["Items"]]
+        rows += [BUDGET.row(item) for item in answer["Items"]]
         if "LastEvaluatedKey" not in answer:
             break
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -47,7 +49,7 @@ async def present(ids: Iterable[str]) -> dict[str, Budget]:
         answer = await wire.call("BatchGetItem", {"RequestItems": wanted})
         for items in answer["Responses"].values():
             for item in items:
-                budget = budget_of(from_item(item))
+                budget = budget_of(BUDGET.row(item))
                 found[budget.id] = budget
         wanted = answer.get("UnprocessedKeys", {})
     return found
