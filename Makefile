@@ -136,6 +136,12 @@ test-artefacts: $(VENV)/.dev build ## Run what `make build` makes as Lambda woul
 	@PATH="$(PATH):$(CURDIR)/$(TOOLS)/bin" $(RUN) -m pytest -q tests/artefacts/answers.py tests/artefacts/builds.py $(T)
 	@cat .build/artefacts/memory.md
 
+REF ?= HEAD
+
+.PHONY: record
+record: $(VENV)/.dev ## Record what a version writes, for the upgrade test (REF=a commit RELEASE=1.0.0)
+	@$(RUN) -m tests.upgrade.record --ref $(REF) --version $(RELEASE)
+
 ENV ?= dev
 
 GENAI_PRICES ?= 0.2.3

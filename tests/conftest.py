@@ -14,8 +14,8 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,19 @@ def front(stack: Stack) -> Iterator[str]:
 
 @pytest.fixture
 def function_environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with as_function(stack, monkeypatch):
+        yield
+
+
+@contextmanager
+def as_function(stack: Stack, patch: pytest.MonkeyPatch, given: Mapping[str, str] | None = None) -> Iterator[None]:
+    """This process sees what the deployed functions were told, and `given`."""
     for name in [*os.environ]:
         if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    for name, value in stack.system.environment().items():
+            patch.delenv(name)
+    for name, value in {**stack.system.environment(), **(given or {})}.items():
         if name != "PYTHONPATH":
-            monkeypatch.setenv(name, value)
+            patch.setenv(name, value)
     settings.cache_clear()
     yield
     settings.cache_clear()

@@ -100,9 +100,9 @@ class Wrapping:
         self._kept[wrapped] = key
         return wrapped
 
-    async def unwrap(self, wrapped: bytes) -> bytes:
+    async def unwrap(self, wrapped: bytes) -> bytes | None:
         self.unwrapped += 1
-        return self._kept[wrapped]
+        return self._kept.get(wrapped)
 
 
 class World:
@@ -190,6 +190,20 @@ async def test_what_one_instance_puts_in_another_reads_while_it_is_open(world: W
     await one.lock("root")
     assert await world.instance().secret("openai") is None
     assert await one.secret("openai") is None
+
+
+@on_a_loop
+async def test_what_another_stack_has_wrapped_is_locked_here_until_the_password_opens_it(world: World) -> None:
+    await world.instance().unlock(PASSWORD, "root")
+    await world.put(world.instance(), "openai", "sk-1")
+    world.wrapping = Wrapping()  # the table was restored beside another key
+    elsewhere = world.instance()
+    assert await elsewhere.secret("openai") is None
+    with pytest.raises(Failure) as refusal:
+        await elsewhere.put("anthropic", "sk-2")
+    assert refusal.value.kind is Kind.LOCKED
+    await elsewhere.unlock(PASSWORD, "root")
+    assert await elsewhere.secret("openai") == "sk-1"
 
 
 @on_a_loop

@@ -10,14 +10,23 @@ from quintet.store import kms
 from quintet.store.clock import SystemClock
 
 
+# What a key of KMS, or its context, says to what another one has wrapped.
+_ANOTHERS = frozenset({"IncorrectKeyException", "InvalidCiphertextException"})
+
+
 class _Kms:
     """Wraps the vault's key. The context keeps a lease of one stack from opening in another."""
 
     async def wrap(self, key: bytes) -> bytes:
         return await kms.encrypt(settings().vault_key_id, key, _context())
 
-    async def unwrap(self, wrapped: bytes) -> bytes:
-        return await kms.decrypt(settings().vault_key_id, wrapped, _context())
+    async def unwrap(self, wrapped: bytes) -> bytes | None:
+        try:
+            return await kms.decrypt(settings().vault_key_id, wrapped, _context())
+        except kms.KmsRefused as refused:
+            if refused.code in _ANOTHERS:
+                return None
+            raise
 
 
 @cache

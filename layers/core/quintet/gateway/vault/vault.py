@@ -44,7 +44,9 @@ class Wrapping(Protocol):
 
     async def wrap(self, key: bytes, /) -> bytes: ...
 
-    async def unwrap(self, wrapped: bytes, /) -> bytes: ...
+    async def unwrap(self, wrapped: bytes, /) -> bytes | None:
+        """None for what was wrapped elsewhere: the table was restored into another stack, say."""
+        ...
 
 
 class Vault:
@@ -175,7 +177,10 @@ class Vault:
             return None
         wrapped, key = self._key
         if wrapped != lease.wrapped:
-            key = await self._wrapping.unwrap(lease.wrapped)
+            unwrapped = await self._wrapping.unwrap(lease.wrapped)
+            if unwrapped is None:
+                return None  # locked, for us: the password opens it
+            key = unwrapped
             self._key = (lease.wrapped, key)
         now = self._clock.now()
         if lease.wants_renewal(now):
