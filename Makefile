@@ -140,7 +140,7 @@ REF ?= HEAD
 
 .PHONY: record
 record: $(VENV)/.dev ## Record what a version writes, for the upgrade test (REF=a commit RELEASE=1.0.0)
-	@$(RUN) -m tests.upgrade.record --ref $(REF) --version $(RELEASE)
+	@$(RUN) -m tests.upgrade.record --ref $(REF) --version "$(RELEASE)"
 
 ENV ?= dev
 

@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt.api_jwt
@@ -49,13 +49,16 @@ class Clock:
 
     def __init__(self, at: datetime) -> None:
         self._began, self._ahead = at - datetime.now(UTC), timedelta()
-        then, whole = self.now, SystemClock.now
-        ours = type("Then", (datetime,), {"now": classmethod(lambda _cls, tz=None: then(tz))})
-        jwt.api_jwt.datetime = ours
-        SystemClock.now = lambda clock: whole(clock) + self._began + self._ahead  # type: ignore[method-assign]
+        ours = SystemClock.now
+        then = type("Then", (datetime,), {"now": lambda tz=None: self._moved(datetime.now(tz))})
+        for place, name, does in (
+            (SystemClock, "now", lambda clock: self._moved(ours(clock))),
+            (jwt.api_jwt, "datetime", then),
+        ):
+            setattr(place, name, does)
 
-    def now(self, zone: tzinfo | None = None) -> datetime:
-        return datetime.now(zone) + self._began + self._ahead
+    def _moved(self, now: datetime) -> datetime:
+        return now + self._began + self._ahead
 
     def ahead(self, seconds: float) -> None:
         self._ahead += timedelta(seconds=seconds)

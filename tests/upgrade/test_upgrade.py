@@ -4,11 +4,15 @@
 """
 
 import asyncio
+import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from quintet.settings import Settings
 from quintet.store.shapes import NUMBER
 from tests.conftest import Stack, as_function, copy_tables
 from tests.upgrade.recording import Recording, lacking
@@ -195,7 +199,7 @@ def test_what_is_new_has_the_number_of_its_shape(today: Today) -> None:
     unnumbered = {kind_of(table, item) for table, item in today.new_items() if NUMBER not in item}
     assert unnumbered <= UNNUMBERED
     numbered = {kind_of(table, item) for table, item in today.new_items() if NUMBER in item}
-    assert {"alerts", "configuration", "events log", "requests", "rewards", "sessions", "tasks head"} <= numbered
+    assert {"configuration", "events log", "requests", "rewards", "sessions", "tasks head"} <= numbered
     assert not numbered & UNNUMBERED
 
 
@@ -245,3 +249,10 @@ def paged(ask: Callers, target: str, name: str) -> list[Any]:
         cursor = page.get("pagination", page)["next_cursor"]
         if not cursor:
             return found
+
+
+def test_the_changelog_names_this_version_and_those_that_data_is_from(repository: Path) -> None:
+    headings = re.findall(r"^## .*?(\d+\.\d+\.\d+)", (repository / "CHANGELOG.md").read_text(), re.MULTILINE)
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    assert headings[0] == project["version"] == Settings().version
+    assert {*Recording.versions()} <= {*headings}

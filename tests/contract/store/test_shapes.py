@@ -57,7 +57,7 @@ def key() -> str:
 
 
 def wired(operation: str, key: str, **more: Any) -> dict[str, Any]:
-    place = {"TableName": settings().table("present")}
+    place: dict[str, Any] = {"TableName": settings().table("present")}
     if operation != "PutItem":
         place["Key"] = wire.to_item({"pk": key, "sk": "letter"})
     return kept_loop().run_until_complete(wire.call(operation, {**place, **more}))

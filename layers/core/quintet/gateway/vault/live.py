@@ -9,7 +9,6 @@ from quintet.settings import settings
 from quintet.store import kms
 from quintet.store.clock import SystemClock
 
-
 # What a key of KMS, or its context, says to what another one has wrapped.
 _ANOTHERS = frozenset({"IncorrectKeyException", "InvalidCiphertextException"})
 
