@@ -99,6 +99,11 @@ def test_what_is_not_for_us_is_taken_and_left(send: Send) -> None:
         assert (send(told).status, send(told).json()) == (200, {"ok": True})
 
 
+def test_characters_that_no_queue_takes_are_no_failure_of_ours(send: Send) -> None:
+    odd = json.dumps(callback()).replace("What do you", r"\ud800 \u0000 \uffff")
+    assert (send(odd.encode()).status, send(odd.encode()).json()) == (200, {"ok": True})
+
+
 def test_an_event_told_five_times_is_answered_once_in_its_thread(send: Send, slack: SlackServer) -> None:
     told = callback(text=f"<@U0987654321> {secrets.token_hex(4)}")
     job = job_of(told)

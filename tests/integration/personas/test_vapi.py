@@ -97,6 +97,14 @@ def test_the_report_of_a_call_is_taken_at_once(caller: Caller, call_id: str, pho
     assert caller("POST", PATH, json={"message": {"type": "end-of-call-report"}}).status == 400
 
 
+def test_characters_that_no_store_takes_are_no_failure_of_ours(caller: Caller, call_id: str, phone: str) -> None:
+    call = {"id": call_id, "customer": {"number": phone}}
+    report = {"type": "end-of-call-report", "call": call, "analysis": {"summary": "TEXT"}}
+    for told in (report, {"type": "TEXT", "call": call}):
+        body = json.dumps({"message": told}).replace("TEXT", r"a \ud800 \u0000 \uffff b").encode()
+        assert caller("POST", PATH, body=body).json() == {"received": True}
+
+
 def test_an_assistant_is_named_within_vapis_patience(caller: Caller, configure: Configure) -> None:
     configure(public_url="https://api.example.test/", vapi_assistant_persona="jordan")
     began = time.monotonic()

@@ -85,6 +85,14 @@ async def test_sends_a_signed_request_and_returns_the_answer(table: Table) -> No
     assert json.loads(body) == GET
 
 
+@with_table(FOUND)
+async def test_text_goes_out_in_utf8_and_what_is_no_text_as_a_question_mark(table: Table) -> None:
+    await call("GetItem", {"TableName": "t", "Key": {"pk": {"S": "ü 😀 \0 \ud800"}}})
+    body = table.asked[0].split(b"\r\n\r\n")[1].decode()
+    assert json.loads(body)["Key"]["pk"]["S"] == "ü 😀 \0 ?"
+    assert "ü 😀" in body
+
+
 @with_table(refusal("ConditionalCheckFailedException", Item={"pk": {"S": "a"}, "n": {"N": "3"}}))
 async def test_an_unmet_condition_brings_the_old_item(table: Table) -> None:
     with pytest.raises(WireError, match="ConditionalCheckFailedException: why") as refused:

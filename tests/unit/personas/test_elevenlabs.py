@@ -194,6 +194,9 @@ async def test_speaking_over_an_answer_ends_it_and_says_what_was_heard() -> None
     await line.settled()
     kinds = [each["type"] for each in line.poster.told("c1")]
     assert kinds.index("interruption") < kinds.index("agent_response_correction") < kinds.index("agent_response")
+    after = line.poster.told("c1")[kinds.index("interruption") + 2 :]
+    parts = [each["text_response_part"]["type"] for each in after if each["type"] == "agent_chat_response_part"]
+    assert parts == ["start", "delta", "stop"]  # the new answer begins when the old one is over
     (correction,) = line.heard("agent_response_correction")
     corrected = correction["agent_response_correction_event"]["corrected_agent_response"]
     assert corrected.startswith("One. Two.")
@@ -260,6 +263,22 @@ async def test_the_speech_engine_repeats_everything_and_gets_sentences() -> None
     assert {each.payer.principal for each in line.room.gateway.asked} == {"persona-elevenlabs"}
     await line.says({"type": "close"})
     assert line.poster.closed == ["c1"]
+
+
+@pytest.mark.parametrize("named", ["🎉", "x\r\ny", "x" * 129, "", 5, None])
+def test_a_conversations_name_that_is_none_is_not_taken(named: object) -> None:
+    @on_a_loop
+    async def test() -> None:
+        line = Line()
+        await line.connect()
+        await line.says({"type": "init", "conversation_id": named})
+        await line.says(
+            {"type": "user_transcript", "user_transcript": [{"role": "user", "content": "Hi."}], "event_id": 1}
+        )
+        (session,) = (await line.room.conversations.active(line.room.clock.now(), 9, None)).items
+        assert session.caller_id.startswith("conv_")
+
+    test()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,10 @@ def test_a_mention_is_answered_in_its_thread() -> None:
     assert Mention.read(found.told()) == found
 
 
+def test_no_more_is_heard_than_slack_itself_lets_people_say() -> None:
+    assert len(mention(text="x" * 90_000).text) == 40_000
+
+
 def test_a_direct_message_is_answered_where_it_was_said() -> None:
     direct = {**EVENT, "type": "message", "channel_type": "im", "text": "Hi"}
     found = mention_of(callback(direct))
@@ -88,6 +92,12 @@ def test_a_direct_message_is_answered_where_it_was_said() -> None:
         callback({**EVENT, "user": None}),
         callback({**EVENT, "text": 3}),
         callback({**EVENT, "ts": ""}),
+        callback({**EVENT, "channel": "C" * 129}),
+        callback({**EVENT, "thread_ts": "1" * 129}),
+        callback(event_id="E" * 129),
+        callback({**EVENT, "channel": "C1\r\n"}),
+        callback({**EVENT, "user": "U😀"}),
+        callback(team_id=5),
         callback(authorizations=[{"user_id": EVENT["user"], "is_bot": True}]),
     ],
 )

@@ -11,7 +11,7 @@ from quintet.settings import settings
 
 class Queue:
     async def put(self, job: Mapping[str, Any]) -> None:
-        body = json.dumps(job, ensure_ascii=False, separators=(",", ":"))
+        body = json.dumps(job, separators=(",", ":"))  # in ASCII: some characters of Unicode SQS does not take
         await offload(_send, body)
 
 

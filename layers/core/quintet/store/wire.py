@@ -52,7 +52,7 @@ _UNTOUCHED = frozenset(
 _CONTENTION = frozenset({"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Reason(NamedTuple):
@@ -102,7 +102,7 @@ async def call(
     meter = _metering.get()
     if meter is not None or (watch is not None and watch.capacity):
         request = {**request, "ReturnConsumedCapacity": "TOTAL"}
-    body = _encode(request).encode()
+    body = _encode(request).encode(errors="replace")  # half a surrogate pair is no text: DynamoDB refuses it
     now = asyncio.get_running_loop().time
     deadline = now() + timeout
     pause = _FIRST_PAUSE

@@ -13,6 +13,7 @@ from quintet.gateway.journals import RequestJournal, payer_of
 from quintet.gateway.model import Ask, Message
 from quintet.identity.credentials import refused
 from quintet.identity.model import Principal, PrincipalKind, anonymous
+from quintet.personas.callers import name_of
 from quintet.personas.cast import Cast
 from quintet.personas.chat.request import ChatRequest
 from quintet.personas.doing import Line
@@ -221,8 +222,8 @@ class Voices:
             for task in (speaking, looking):
                 task.cancel()
             await asyncio.gather(speaking, looking, return_exceptions=True)
+        await voice.interrupted()  # before the next turn may begin
         await turn.aclose()
-        await voice.interrupted()
 
     async def _overtaken(self, connection: Connection) -> None:
         """Until the caller has said something else, or has gone."""
@@ -280,5 +281,4 @@ def _scope(caller: Principal | None) -> str:
 
 
 def _conversation(told: Mapping[str, Any], connection: Connection) -> str:
-    named = told.get("conversation_id")
-    return named[:128] if isinstance(named, str) and named else str(connection.attributes["conversation"])
+    return name_of(told.get("conversation_id")) or str(connection.attributes["conversation"])

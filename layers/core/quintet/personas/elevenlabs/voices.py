@@ -32,6 +32,7 @@ class AgentVoice:
 
     async def say(self, turn: Turn) -> list[str]:
         sentences = Sentences()
+        await turn.ready()  # what it speaks over has been told to be over
         await self._part("start", "")
         async for delta in turn:
             if delta.choice == 0:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from quintet.personas.callers import name_of
+
 _MENTION = re.compile(r"<@([A-Z0-9]+)(?:\|[^>]*)?>")
 _LINK = re.compile(r"<(?:[#@!][^>|]*\|)?([^>|]+)(?:\|([^>]*))?>")
 _TEXT = ("channel", "user", "text", "ts")
+_LONGEST_TEXT = 40_000  # characters: Slack itself cuts what is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ def mention_of(body: Mapping[str, Any]) -> Mention | None:
         return None
     if any(not isinstance(event.get(name), str) or not event[name] for name in _TEXT):
         return None
+    told = [body.get("event_id"), body.get("team_id"), event.get("team"), event.get("thread_ts")]
+    ids = [event["channel"], event["user"], event["ts"], *(each for each in told if each)]
+    if any(name_of(each) != each for each in ids):
+        return None
     direct = event.get("type") == "message" and event.get("channel_type") == "im"
     if not (direct or event.get("type") == "app_mention"):
         return None
@@ -63,7 +70,7 @@ def mention_of(body: Mapping[str, Any]) -> Mention | None:
         team=_text(body.get("team_id")) or _text(event.get("team")),
         channel=event["channel"],
         user=event["user"],
-        text=event["text"],
+        text=event["text"][:_LONGEST_TEXT],
         ts=event["ts"],
         thread=root,
         direct=direct,

@@ -51,7 +51,7 @@ class Replying:
             claimed.append(mark)
         try:
             text = await self._answer(mention, payer, journal)
-            await self.slack.post(mention.channel, escaped(text)[:_LONGEST], mention.thread)
+            await self.slack.post(mention.channel, escaped(text[:_LONGEST]), mention.thread)
         except Failure as failure:
             if failure.kind is Kind.REJECTED:  # Slack, or every model, will say the same tomorrow
                 log.exception("a mention stays unanswered", extra={"event_id": mention.event_id})
