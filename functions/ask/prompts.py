@@ -157,7 +157,8 @@ async def _events(streamed: Streamed, opened: Opened | None, asked: Exchange) ->
             told: dict[str, Any] = {"token": token, "index": index}
             if sealed:
                 assert opened is not None
-                told = {"index": index, "encryption": opened.seal(token, asked.record_id, f"token.{index}")}
+                sealed_token = opened.seal(token, asked.record_id, f"token.{index}")
+                told = {"index": index, "id": asked.record_id, "encryption": sealed_token}
             yield frame(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
             index += 1
         yield frame("[DONE]")

@@ -77,6 +77,8 @@ def test_a_sealed_stream_is_sealed_token_by_token(front: str, keyed: dict[str, s
     sealed = [json.loads(event) for event in events[:-1]]
     assert all("token" not in each for each in sealed)
     assert "one two" not in answered.text
+    tokens = [seal.open(each["encryption"], each["id"], f"token.{each['index']}") for each in sealed]
+    assert "one two" in "".join(tokens)
 
 
 def test_every_answer_of_several_models_is_sealed(front: str, keyed: dict[str, str], sealer: Seal) -> None:
@@ -86,6 +88,17 @@ def test_every_answer_of_several_models_is_sealed(front: str, keyed: dict[str, s
     assert "a secret" not in json.dumps(answered)
     second = answered["answers"][1]
     assert "a secret" in seal.open(second["encryption"], answered["id"], "answers.1")
+
+
+def test_the_readmes_helper_opens_what_comes_back_sealed(front: str, keyed: dict[str, str], sealer: Seal) -> None:
+    helper: dict[str, Any] = {}
+    exec(block("test:seal"), helper)
+    seal = sealer("KMS")
+    body = seal.seal("a secret", {"prompt": "Repeat", "models": ["gpt-4o", "auto"]}, respond=True)
+    answered = post(front, keyed, body).json()
+    given = (seal.data_key, body["encryption"], answered["id"])
+    assert "a secret" in helper["opened"](*given, answered["encryption"])
+    assert "a secret" in helper["opened"](*given, answered["answers"][1]["encryption"], "answers.1")
 
 
 def test_the_readmes_helper(front: str, keyed: dict[str, str]) -> None:

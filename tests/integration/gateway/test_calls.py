@@ -234,6 +234,18 @@ def test_the_failure_of_a_named_model_is_told_as_what_it_is(
     assert "secret-key" not in called.refusal.message
 
 
+def test_a_limit_always_says_when_to_try_again(world: World, vendor: Upstream) -> None:
+    """Also where the vendor does not: it is left alone for a while all the same."""
+    vendor.always.update(good=Behaviour("rate_limited"), other=Behaviour("rate_limited"))
+    for name in ("good", "other"):
+        assert Called(world, terms=Terms(model=name)).refusal.retry_after == 30
+    for terms in (Terms(model="good"), Terms()):
+        refusal = Called(world, terms=terms).refusal
+        assert refusal.retry_after is not None
+        assert 28 < refusal.retry_after <= 30
+    assert refusal.code == "no_eligible_models"
+
+
 def test_a_named_model_that_cannot_do_what_is_asked_is_refused_by_name(world: World) -> None:
     world.add("plain", capabilities=frozenset({"streaming"}))
     ask = Ask(HELLO.messages, tools=[{"type": "function", "function": {"name": "now"}}])

@@ -187,12 +187,15 @@ def test_a_failures_own_headers_are_sent() -> None:
 OWNERS: list[tuple[Dialect, list[str]]] = [
     (TORON, ["/api/v1", "/api/v1/ask", "/api/v1/stream", "/api/v1/no/such/path"]),
     (CYBORGMIND, ["/step", "/step_batch", "/reset", "/fork", "/auth/token", "/stream", "/health", "/metrics"]),
-    (CYBORGMIND, ["/agents", "/agents/a"]),
-    (OPENAI, ["/chat/completions", "/v1/chat/completions", "/models", "/models/gpt-4o"]),
+    (CYBORGMIND, ["/agents", "/agents/a", "/step/", "/auth/token/", "/health/x"]),
+    (OPENAI, ["/chat/completions", "/v1/chat/completions", "/models", "/models/gpt-4o", "/v1/chat/completions/"]),
     (OPENAI, ["/v1/elevenlabs-llm", "/v1/elevenlabs-llm/chat/completions"]),
     (BROKER, ["/v1/chat", "/v1/plan", "/admin/v1", "/admin/v1/keys"]),
     (KYROS, ["/v1", "/v1/tasks", "/v1/models", "/v1/models/select", "/v1/auth/token", "/v1/chats", "/v1/agents/x"]),
-    (TRON, ["/api/status", "/api/v11", "/vapi", "/slack", "/internal/caddy-ask", "/healthz", "/", "/v2/tasks"]),
+    (
+        TRON,
+        ["/api/status", "/api/v11", "/vapi", "/slack", "/internal/caddy-ask", "/healthz", "/", "/v2/tasks", "/steps"],
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.mends import mend_after, mend_of
+from quintet.gateway.present import COOLDOWN
 from quintet.gateway.providers.model import Fault, ProviderFault
 from quintet.gateway.routing import Decision
 
@@ -25,6 +26,7 @@ def nothing_eligible(decision: Decision) -> Failure:
         code="no_eligible_models",
         details={"excluded": {**decision.off, **decision.excluded}},
         mend=mend_of(decision),
+        retry_after=decision.wait,
     )
 
 
@@ -51,7 +53,7 @@ def failure_of(model: str, fault: ProviderFault) -> Failure:
                 Kind.LIMITED,
                 f"The vendor of '{model}' takes no more requests for now",
                 details=details,
-                retry_after=fault.retry_after,
+                retry_after=COOLDOWN.total_seconds() if fault.retry_after is None else fault.retry_after,
             )
         case Fault.CONTEXT:
             details["field"] = "messages"

@@ -112,6 +112,7 @@ class Decision:
     reason: str
     propensity: float = 1.0
     hinted: str | None = None  # the catalogue's id of the model that was wished for
+    wait: float | None = None  # seconds until a vendor that is left alone may be asked again; None where none is
 
     def candidate(self, model: str) -> Candidate | None:
         return next((each for each in self.candidates if each.model == model), None)
@@ -124,7 +125,7 @@ class _Exclusions:
     why: dict[str, str] = field(default_factory=dict)
     windows: list[int] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
-    cooling: set[str] = field(default_factory=set)
+    cooling: dict[str, float] = field(default_factory=dict)
     weight: bool = False
     budget: bool = False
 
@@ -220,6 +221,7 @@ def decide(view: View, wish: Wish, now: datetime, seed: int) -> Decision:
         ranking = [hinted.id, *(name for name in ranking if name != hinted.id)]
         reasons, propensity = [f"hint={hinted.id}"], 1.0
     reason = ";".join(reasons or [f"mode={_mode(wish)}"])
+    wait = min(exclusions.cooling.values(), default=None)
     wished = view.catalogue.named(wish.hint) if wish.hint else None
     return Decision(
         wish,
@@ -231,6 +233,7 @@ def decide(view: View, wish: Wish, now: datetime, seed: int) -> Decision:
         reason,
         propensity,
         wished.id if wished else None,
+        wait,
     )
 
 
@@ -279,7 +282,7 @@ def _fits(model: Model, wish: Wish, view: View, now: datetime, found: _Exclusion
         return _out(model, found, f"cannot do: {', '.join(missing)}")
     cooling = view.present.of(model.provider).cooling(now)
     if cooling:
-        found.cooling.add(model.provider)
+        found.cooling[model.provider] = cooling
         return _out(model, found, f"provider '{model.provider}' cools down for {cooling:.0f} s")
     cost = model.price.of(wish.tokens, wish.output)
     if cost > wish.max_budget:

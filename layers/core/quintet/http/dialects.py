@@ -159,8 +159,8 @@ _OWNERS: tuple[tuple[re.Pattern[str], Dialect], ...] = tuple(
     (re.compile(pattern), dialect)
     for pattern, dialect in (
         (r"/api/v1(/|$)", TORON),
-        (r"/(step|step_batch|reset|fork|stream|health|metrics)$|/auth/token$|/agents(/|$)", CYBORGMIND),
-        (r"(/v1)?/chat/completions$|/models(/|$)|/v1/elevenlabs-llm(/|$)", OPENAI),
+        (r"/(step|step_batch|reset|fork|stream|health|metrics|auth/token|agents)(/|$)", CYBORGMIND),
+        (r"(/v1)?/chat/completions(/|$)|/models(/|$)|/v1/elevenlabs-llm(/|$)", OPENAI),
         (r"/v1/(chat|plan)(/|$)|/admin/v1(/|$)", BROKER),
         (r"/v1(/|$)", KYROS),
     )
