@@ -173,3 +173,31 @@ async def test_a_budget_that_is_gone_bounds_nothing(books: Books) -> None:
     held = await other.reserve(10**6)
     await other.ledger.settle(held, 10)
     await books.record(held)
+
+
+@on_a_loop
+async def test_a_dry_budget_is_looked_into_less_and_less_and_found_again_in_time(books: Books) -> None:
+    await shared(books, 1000)
+    other = books.another()
+    held = await other.reserve(1000)
+    for _ in range(30):
+        with pytest.raises(Failure):
+            await books.reserve(100)
+    with watched() as calls, pytest.raises(Failure):
+        await books.reserve(100)
+    assert calls == []  # known to be dry: nobody is asked
+    await other.ledger.release(held)
+    await other.leases.close()
+    books.clock.at += timedelta(seconds=2)
+    await books.reserve(100)
+
+
+@on_a_loop
+async def test_a_higher_cap_of_a_dry_budget_is_found_at_once(books: Books) -> None:
+    budget = await shared(books, 1000)
+    await books.another().reserve(1000)
+    for _ in range(30):
+        with pytest.raises(Failure):
+            await books.reserve(100)
+    await books.control.change(budget.id, 5000, actor="test", now=books.clock.at)
+    await books.reserve(100)

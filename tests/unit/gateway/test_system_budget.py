@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from quintet.gateway.ledger.leases import Drawn, Leases
+from quintet.gateway.ledger.leases import Drawn, Leases, NotEnough
 from quintet.gateway.ledger.model import Budget, Place, Scope, Window, shards_for
 from quintet.gateway.ledger.purse import Change, Entry
 from quintet.gateway.ledger.settling import Settling
@@ -47,6 +47,47 @@ ENTRY = len(json.dumps({"l0123456789ab": Entry(10**9, 10**13, 10**13, {"h": 10**
 
 def test_one_system_budget_holds_at_fifty_thousand_calls_a_second() -> None:
     asyncio.run(simulated())
+
+
+def test_the_last_of_the_money_is_not_stormed() -> None:
+    """Every instance comes to the end in the same moment, and looks again for what others give back."""
+    asyncio.run(drained())
+
+
+async def drained() -> None:
+    clock, purses, many, each = Hands(), Metered(), 1000, COST * AT_ONCE
+    cap = many * each * 4
+    budget = Budget(Scope.SYSTEM, "*", Window.DAY, cap, 0, shards_for(Scope.SYSTEM, cap))
+    FakeBudgets(purses).add(budget, clock.now())
+    instances = [Leases(purses, clock) for _ in range(many)]
+    spent = refused = 0
+
+    async def call(leases: Leases, number: int) -> int:
+        name = f"{number}-{clock.at:%S%f}"
+        try:
+            drawn = await leases.draw([budget], name, BOUND * AT_ONCE, clock.now(), clock.now() + timedelta(seconds=60))
+        except NotEnough:
+            return 0
+        leases.settle(drawn, name, each)
+        return each
+
+    for number, leases in enumerate(instances):
+        leases.settle(await leases.draw([budget], f"{number}", BOUND, clock.now(), clock.now()), f"{number}", 0)
+    for _ in range(7):
+        purses.units.clear()
+        clock.at += timedelta(seconds=1)
+        told = await asyncio.gather(*[call(leases, number) for number, leases in enumerate(instances)])
+        spent += sum(told)
+        refused += told.count(0)
+        assert max(purses.units.values(), default=0) < UNITS_A_SECOND
+        assert sum(pot.cap - pot.free for purse in purses.purses.values() for pot in purse.pots.values()) <= cap
+    assert refused
+    for leases in instances:
+        await leases.close()
+    clock.at += timedelta(seconds=8)
+    late = [await call(leases, number) for number, leases in enumerate(instances[:200])]
+    assert spent + sum(late) <= cap
+    assert late.count(0) == 0 or cap - spent - sum(late) < each * 2  # what came back is found
 
 
 async def simulated() -> None:

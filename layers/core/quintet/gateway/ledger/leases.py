@@ -30,7 +30,13 @@ _FIRST = 8  # calls like the first one
 _SHARE = 8  # a slice is at most this part of what is free, and of many instances each takes a smaller one
 _PIECES = 8  # shards that one call may draw on: crumbs of many are not worth their writes
 _IDLE = 5.0
-_LOOK_AGAIN = timedelta(seconds=1 / 12)  # a shard: looking into all of them is not for every refusal
+_LOOK_AGAIN = 1 / 12  # seconds a shard: looking into all of them is not for every refusal
+_DRY_SECONDS = (
+    2.0  # the most that a budget of few shards is taken for dry without a look; of many, as long as they take
+)
+_TRIES = 4  # instances that try for what one of them can have
+_SPREAD = 0.25  # seconds over which instances look into many shards
+_PAUSE = 0.04  # seconds, twice as long with every turn: somebody else was quicker
 _ATTEMPTS = 4
 _TURNS = 4
 
@@ -102,7 +108,23 @@ class _Held:
     seen: dict[Place, Purse] = field(default_factory=dict)
     slice: int = 0
     last_draw: datetime | None = None
-    dry: tuple[datetime, int] | None = None  # until when nobody need look again for more than this
+    dry: tuple[datetime, int, int] | None = (
+        None  # until when nobody need look again for more than this, under which cap
+    )
+    dry_looks: int = 0  # one after the other
+
+    def known_dry(self, budget: Budget, missing: int, now: datetime) -> int | None:
+        """What there was of it, where that is too little and nobody need look again yet."""
+        if self.dry is None or now >= self.dry[0] or budget.cap != self.dry[2] or missing <= self.dry[1]:
+            return None
+        return self.dry[1]
+
+    def ran_dry(self, budget: Budget, total: int, now: datetime) -> None:
+        """Every look that finds it dry makes the next one later, up to a bound, and no two instances look at once."""
+        first = (budget.shards - 1) * _LOOK_AGAIN
+        wait = min(max(first, _LOOK_AGAIN * (2**self.dry_looks - 1)), max(first, _DRY_SECONDS))
+        self.dry = (now + timedelta(seconds=wait * random.uniform(0.5, 1)), total, budget.cap)  # noqa: S311 - jitter
+        self.dry_looks = min(self.dry_looks + 1, 8)
 
 
 class Leases:
@@ -154,7 +176,9 @@ class Leases:
         drawn = _pieces(held, call_id, bound, number, now, expires)
         if drawn is None:
             async with held.lock:
-                for _ in range(_TURNS):
+                for turn in range(_TURNS):
+                    if turn > 1:
+                        await asyncio.sleep(random.uniform(0, _PAUSE * 2**turn))  # noqa: S311 - jitter
                     drawn = _pieces(held, call_id, bound, number, now, expires)
                     if drawn is not None:
                         break
@@ -172,21 +196,27 @@ class Leases:
         missing = bound - sum(each.free for each in held.leases if each.open and each.serves(number, now, expires))
         held.slice = _next_slice(held, missing, now)
         mine = places[self._luck % len(places)]
-        if held.dry is None or now >= held.dry[0] or missing <= held.dry[1]:
+        dry = held.known_dry(budget, missing, now)
+        if dry is None:
             held.seen |= await self._purses.read([mine])  # a read costs less than a write that is refused
         if _offers(budget, held, now).get(mine, 0) >= missing and await self._lease(
             budget, held, mine, missing, now, expires
         ):
             return True
-        if held.dry is not None and now < held.dry[0] and missing > held.dry[1]:
-            raise self._not_enough(budget, held, held.dry[1], now)
+        if dry is not None:
+            raise self._not_enough(budget, held, dry, now)
+        if len(places) > _PIECES:  # every instance comes here in the moment in which the money ends
+            await asyncio.sleep(random.uniform(0, _SPREAD))  # noqa: S311 - jitter
         held.seen = await self._purses.read(places)
         offers = _offers(budget, held, now)
         chosen = _chosen(offers, missing)
         total = sum(offers[place] for place in chosen)
         if offers and total < missing:
-            held.dry = (now + (len(places) - 1) * _LOOK_AGAIN, total)
+            held.ran_dry(budget, total, now)
             raise self._not_enough(budget, held, total, now)
+        if offers and not self._lucky(held, offers, missing, now):
+            held.ran_dry(budget, 0, now)
+            raise self._not_enough(budget, held, 0, now)
         for place in chosen:
             piece = min(missing, offers[place])
             if piece > 0 and await self._lease(budget, held, place, piece, now, expires):
@@ -194,6 +224,14 @@ class Leases:
             if missing <= 0:
                 break
         return bool(offers)
+
+    def _lucky(self, held: _Held, offers: dict[Place, int], missing: int, now: datetime) -> bool:
+        """Thousands of instances see the last of the money at once: so many go for it as have a chance to get it."""
+        since = millis(now - self._term.drawn)
+        entries = (each for purse in held.seen.values() for each in (purse.open or {}).values())
+        rivals = sum(1 for each in entries if each.lease and each.at > since)
+        served = max(1, sum(free // missing for free in offers.values()))
+        return random.random() * rivals <= _TRIES * served  # noqa: S311 - jitter
 
     async def _lease(
         self, budget: Budget, held: _Held, place: Place, need: int, now: datetime, expires: datetime
@@ -212,6 +250,7 @@ class Leases:
         window, last_expiry = amount.pots[budget.code] >> 16, until - self._term.beyond
         lease = _Lease(name, place, window, amount.bound, now, now + self._term.drawn, last_expiry)
         held.leases.append(lease)
+        held.dry_looks = 0
         self._by_id[name] = lease
         return True
 
@@ -240,6 +279,7 @@ class Leases:
                     held.seen.pop(place, None)
                     return None
                 held.seen[place] = unmet.purse
+                await asyncio.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - jitter
             except (Short, Crowded):
                 return None
             else:
@@ -341,7 +381,9 @@ def _chosen(offers: dict[Place, int], missing: int) -> list[Place]:
     enough = [place for place, free in offers.items() if free >= missing]
     if enough:
         return [random.choice(enough)]  # noqa: S311 - no secret
-    return sorted(offers, key=lambda place: -offers[place])[:_PIECES]
+    # Everybody sees the same crumbs: who went for the largest ones would meet all others there.
+    luck = {place: random.random() ** (1 / free) if free else 0.0 for place, free in offers.items()}  # noqa: S311
+    return sorted(offers, key=lambda place: -luck[place])[:_PIECES]
 
 
 def _next_slice(held: _Held, missing: int, now: datetime) -> int:
