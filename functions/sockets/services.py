@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from quintet.http.afterwards import afterwards
 from quintet.identity.door import gate
 from quintet.settings import settings
 from quintet.sockets import store as connections
@@ -22,9 +23,12 @@ _running: set[asyncio.Task[None]] = set()
 
 
 async def stay(work: Coroutine[Any, Any, None]) -> None:
-    """Returns at the end of the work, or shortly before API Gateway's patience ends, where the process lives on."""
+    """Returns at the end of the work, or shortly before API Gateway's patience ends, where the process lives on.
+
+    On Lambda the message is answered at once, and the work done then.
+    """
     if settings().on_lambda:
-        await work
+        await afterwards.leave(work)
         return
     task = asyncio.create_task(work)
     _running.add(task)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from quintet.http.afterwards import afterwards
 from quintet.http.work import offload
 from quintet.identity.limits import address_account
 from quintet.personas import live
@@ -24,9 +25,9 @@ def voices() -> Voices:
 
 
 async def apart(work: Coroutine[Any, Any, None]) -> None:
-    """On Lambda a process works only while it is called, and the next message calls another one."""
+    """On Lambda the message is answered first, and the next one calls another process."""
     if settings().on_lambda:
-        await work
+        await afterwards.leave(work)
         return
     task = asyncio.create_task(work)
     _running.add(task)

@@ -253,3 +253,32 @@ def test_a_hook_that_fails_after_a_restore_is_reported(runtime: Literal["aws", "
         assert sandbox.process.wait(20) != 0
         assert sandbox.service.restore_error is not None
         assert "no way back" in sandbox.service.restore_error["errorMessage"]
+
+
+@pytest.fixture(scope="module")
+def leaving() -> Iterator[Sandbox]:
+    with Sandbox("tests.lambdas.afterwards.handler", runtime="ours") as sandbox:
+        yield sandbox.wait_until_ready()
+
+
+def test_work_that_is_left_is_done_after_the_answer_and_before_the_next_event(leaving: Sandbox) -> None:
+    left = leaving.invoke({"leave": ["first", "broken", "second"], "seconds": 0.5})
+    assert left.json() == "answered"
+    assert left.answered_at - left.sent_at < 0.5
+    after = leaving.invoke({"ask": True})
+    assert after.json() == ["first", "second"]
+    assert after.answered_at - left.answered_at > 1.4
+
+
+def test_an_event_that_failed_leaves_nothing(leaving: Sandbox) -> None:
+    failed = leaving.invoke({"leave": ["never"], "seconds": 0, "fail": True})
+    assert failed.body() == b""
+    assert failed.error is not None
+    assert "never" not in leaving.invoke({"ask": True}).json()
+
+
+def test_under_awss_own_runtime_work_is_done_before_the_answer() -> None:
+    with Sandbox("tests.lambdas.afterwards.handler", runtime="aws") as sandbox:
+        sandbox.wait_until_ready()
+        assert sandbox.invoke({"leave": ["first"], "seconds": 0}).json() == "answered"
+        assert sandbox.invoke({"ask": True}).json() == ["first"]

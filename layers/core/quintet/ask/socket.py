@@ -28,7 +28,7 @@ _PILE = 8 << 10  # characters of tokens that came while one was on its way go to
 log = logging.getLogger("quintet.ask")
 
 Stay = Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
-"""Works an answer off; may return before its end where the process goes on living, for API Gateway waits 29 s only."""
+"""Works an answer off; may return before its end where the work goes on, for API Gateway waits 29 s only."""
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

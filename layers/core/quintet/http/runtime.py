@@ -15,6 +15,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from quintet.http.afterwards import afterwards
 from quintet.http.entry import is_request, kept_loop, request_of
 from quintet.http.runtime_api import Invocation, RuntimeApi
 from quintet.http.upload import Answer
@@ -68,6 +69,7 @@ def _serve(api: RuntimeApi, handler: Any, here: Platform) -> NoReturn:
     loop = kept_loop()
     asyncio.set_event_loop(loop)
     app = getattr(handler, "app", None)
+    afterwards.offered = True
     while True:
         invocation = api.next()
         if invocation.trace_id:
@@ -80,6 +82,7 @@ def _serve(api: RuntimeApi, handler: Any, here: Platform) -> NoReturn:
             loop.run_until_complete(_stream(api, app, event, context))
         else:
             _buffer(api, handler, event, context)
+            loop.run_until_complete(afterwards.finish())
 
 
 async def _stream(api: RuntimeApi, app: Any, event: Any, context: Context) -> None:
@@ -100,6 +103,7 @@ def _buffer(api: RuntimeApi, handler: Any, event: Any, context: Context) -> None
         result = json.dumps(handler(event, context)).encode()
     except Exception as error:
         log.exception("the invocation failed")
+        afterwards.forget()
         api.fail(context.aws_request_id, type(error).__name__, str(error))
     else:
         api.answer(context.aws_request_id, result)
