@@ -158,6 +158,17 @@ deploy: $(VENV)/.local $(TOOLS)/.installed ## Deploy into your AWS account with 
 destroy: $(VENV)/.local $(TOOLS)/.installed ## Delete the stack; tables, keys and secrets are retained
 	@SAM_CLI_TELEMETRY=0 $(RUN) -m infra.release --env $(ENV) --sam $(TOOLS)/bin/sam --destroy
 
+# Names of tables, keys and moments go to Python as they are: see its own description.
+RESTORE = $(RUN) -m infra.restore --env $(ENV) --write "$(WRITE)"
+
+.PHONY: restore
+restore: $(VENV)/.local ## Take a table back (TABLE=tasks AT=<moment>, then KEYS=<JSON or all>, WRITE=1 to do it)
+	@$(RESTORE) --table "$(TABLE)" --at "$(AT)" --keys '$(KEYS)'
+
+.PHONY: adopt
+adopt: $(VENV)/.local ## Take along what a deleted stack has left (FROM=its prefix, WRITE=1 to do it)
+	@$(RESTORE) --adopt "$(FROM)"
+
 .PHONY: cost
 cost: $(VENV)/.local ## What it costs in an AWS account (COST="--model-call-ms 3000")
 	@$(RUN) -m infra.cost $(COST)

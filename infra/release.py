@@ -17,7 +17,7 @@ import botocore.session
 
 ROOT = Path(__file__).resolve().parents[1]
 ADMIN = "admin"
-_CONFIG = "samconfig.toml"
+CONFIG = "samconfig.toml"
 _ENVIRONMENTS = {"dev": "default"}  # what samconfig.toml calls them
 
 
@@ -56,7 +56,7 @@ def main() -> None:
         "--destroy", action="store_true", help="delete the stack; tables, keys and secrets are retained"
     )
     options = parser.parse_args()
-    name = stack_name(ROOT / _CONFIG, options.env)
+    name = stack_name(ROOT / CONFIG, options.env)
     sam = [*options.sam.split(), "--config-env", _ENVIRONMENTS.get(options.env, options.env)]
     if options.destroy:
         _run([sam[0], "delete", *sam[1:], "--stack-name", name])

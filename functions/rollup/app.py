@@ -11,7 +11,7 @@ from quintet.gateway.ledger import live as ledger
 from quintet.http.work import offload
 from quintet.store.clock import SystemClock, from_millis
 from quintet.telemetry.rewards import rewards_of
-from quintet.telemetry.rollup import portions_of, roll_up
+from quintet.telemetry.rollup import REMEMBERED, portions_of, roll_up
 from quintet.telemetry.rules import Record, calls_of, record_of_event
 from quintet.telemetry.shapes import RECORD
 from quintet.telemetry.store import rewards
@@ -47,7 +47,9 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
     records = [record for record in stored if _readable(record)]
     counted = await roll_up(records, TableBooks(), now)
     await rewards.note([reward for each in records for reward in rewards_of(each, from_millis(each["at"]))])
-    live += [told for each in records for told in events_of(each)]
+    # What is older than a stream tells was put back, from a table as it was: it is counted no more, and was told.
+    fresh = [each for each in records if from_millis(each["at"]) > now - REMEMBERED]
+    live += [told for each in fresh for told in events_of(each)]
     if live:
         await offload(log.append, live)
     if any(calls_of(each) for each in records):
