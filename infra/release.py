@@ -60,7 +60,7 @@ def main() -> None:
     sam = [*options.sam.split(), "--config-env", _ENVIRONMENTS.get(options.env, options.env)]
     if options.destroy:
         _run([sam[0], "delete", *sam[1:], "--stack-name", name])
-        print("\nTables, secrets and the key are retained: delete them in the console when you are sure.")
+        print('\nTables, keys, secrets and the artifacts\' bucket are retained: docs/operations.md, "What stays".')
         return
     for step in (["validate", "--lint"], ["build"]):
         _run([sam[0], *step, *sam[1:]])

@@ -6,6 +6,7 @@ import secrets
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -13,6 +14,7 @@ import pytest
 from botocore.stub import Stubber
 
 from infra import restore
+from infra.local.template import Template
 from tests.conftest import Stack, as_function, copy_tables
 from tests.upgrade.recording import Recording, items_of
 
@@ -174,8 +176,8 @@ def test_all_that_a_deleted_stack_has_left_is_taken_along(
     assert order.index("series") < order.index("requests")
 
 
-def test_everything_that_holds_data_outlives_its_stack_and_can_be_taken_back() -> None:
-    data = restore.Template(restore.ROOT / "infra" / "data.yaml")
+def test_everything_that_holds_data_outlives_its_stack_and_can_be_taken_back(repository: Path) -> None:
+    data = Template(repository / "infra" / "data.yaml")
     for name, resource in data.resources.items():
         kept = resource["Type"] in {
             "AWS::DynamoDB::Table",

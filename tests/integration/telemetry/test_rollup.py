@@ -68,6 +68,15 @@ def test_ten_thousand_records_told_twice_count_as_the_log_itself_does(monkeypatc
 
 
 @pytest.mark.usefixtures("quiet_tables")
+def test_a_record_that_was_put_back_from_a_restored_table_is_neither_counted_nor_told_again() -> None:
+    from rollup.app import handler
+
+    old = record(call(), at=SystemClock().now() - timedelta(days=3))
+    told = handler(batch([old]), Context())
+    assert (told["counted"], told["told"]) == (0, 0)
+
+
+@pytest.mark.usefixtures("quiet_tables")
 def test_a_record_that_makes_no_sense_holds_nobody_up() -> None:
     from rollup.app import handler
 
