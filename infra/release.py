@@ -128,7 +128,8 @@ def show(stack: Stack, password: str | None) -> None:
     print(f"\n  Log in as '{ADMIN}' with the password {password}\n  It is shown this once. Then make keys:\n")
     url = stack.parameters.get("PublicUrl") or stack.outputs["Url"]
     print(f"  curl {url}/v1/auth/login -d username={ADMIN} --data-urlencode password=...")
-    print(f'  curl {url}/admin/v1/keys -H \'Authorization: Bearer ...\' -d \'{{"name":"mine","roles":["developer"]}}\'')
+    print(f"  curl {url}/admin/v1/keys -H 'Authorization: Bearer ...' -H 'Content-Type: application/json' \\")
+    print('    -d \'{"name":"mine","roles":["developer"]}\'')
 
 
 def _deployed(sam: Sequence[str], name: str, more: Sequence[str] = ()) -> Stack:

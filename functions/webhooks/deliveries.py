@@ -24,6 +24,7 @@ from webhooks.access import Manager, Reader, endpoints, may_read, queue, shown_d
 router = APIRouter(prefix="/v1/webhooks/{webhook_id}")
 
 _MOST_REPLAYED = 1000
+_MOST_READ = 20_000  # entries of the log, most of which may be of no interest to the endpoint
 _PAGE = 200
 
 
@@ -108,9 +109,11 @@ async def _active(manager: Manager, webhook_id: str) -> Endpoint:
 def _between(since: datetime, until: datetime, endpoint: Endpoint) -> list[Entry]:
     """The log is in the order of its numbers, and nearly in that of time: found by halving, begun a little early."""
     found: list[Entry] = []
-    for entry in _from(since):
+    for read, entry in enumerate(_from(since)):
         if entry.event.at >= until:
             break
+        if read >= _MOST_READ:
+            raise invalid("until", f"Spans more than {_MOST_READ} events of the platform: ask for a shorter time")
         if entry.event.at >= since and endpoint.wants(entry.event.type):
             found.append(entry)
             if len(found) > _MOST_REPLAYED:

@@ -18,7 +18,7 @@ from quintet.store.transactions import Unmet, Write
 from quintet.webhooks.delivering import rules
 from quintet.webhooks.model import Endpoint, Status, acceptable, invalid, new_secret, patterns
 
-MOST = 100  # endpoints of one owner
+MOST = 100  # endpoints of one owner, and of one account: names that it gives its tokens make no more of them
 _ATTEMPTS = 3
 
 
@@ -56,7 +56,10 @@ class Endpoints:
             updated_at=now,
             description=description,
         )
-        if len(await self.of(owner)) >= MOST and not owner.may("admin"):
+        held = [
+            each for each in await self.store.everyone() if owner.owner == each.owner or owner.account == each.account
+        ]
+        if len(held) >= MOST and not owner.may("admin"):
             raise Failure(Kind.REJECTED, f"You have {MOST} webhooks, which is the most: delete one first")
         told = audited("webhook.created", endpoint.id, {"events": list(endpoint.events)}, owner.id)
         await offload(self.store.add, endpoint, told)
