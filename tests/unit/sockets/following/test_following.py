@@ -14,11 +14,12 @@ from quintet.errors import Failure, Kind
 from quintet.events.model import Entry
 from quintet.events.platform import PLATFORM, TYPES, platform_event
 from quintet.identity.credentials import Credential
-from quintet.identity.model import ROLES, Principal, PrincipalKind
+from quintet.identity.model import ROLES, Principal, PrincipalKind, User
 from quintet.identity.standing import Standing
 from quintet.sockets.following.protocol import Following
 from quintet.sockets.following.telling import Telling
 from quintet.sockets.model import Connection, Handshake
+from quintet.store.ids import new_id
 from tests.fakes.events import FakeEventLog
 from tests.fakes.sockets import FakeConnections, FakeFollowers, FakePoster
 from tests.loops import on_a_loop
@@ -39,13 +40,14 @@ class House:
     log: FakeEventLog = field(default_factory=FakeEventLog)
     callers: dict[str, Principal] = field(default_factory=lambda: {role: caller(role) for role in ROLES})
     curfews: list[str] = field(default_factory=list)
+    users: dict[str, User] = field(default_factory=dict)
 
     def now(self) -> datetime:
         return self.now_
 
     @property
     def telling(self) -> Telling:
-        standing = Standing(lambda _key: None, lambda _user: None, self)
+        standing = Standing(lambda _key: None, self.users.get, self)
         return Telling(self.followers, self.log, self.poster, standing, self)
 
     @property
@@ -65,7 +67,7 @@ class House:
     async def open(self, name: str, principal: Principal | None = None) -> None:
         handshake = Handshake(name, "kyros", {}, {}, "203.0.113.7", NOW, principal)
         accepted = await self.following.connect(handshake)
-        await self.connections.open(Connection(name, "kyros", accepted.principal, NOW))
+        await self.connections.open(Connection(name, "kyros", accepted.principal, self.now_))
 
     async def say(self, name: str, message: Any) -> list[Any]:
         """What it is told from then on."""
@@ -197,6 +199,38 @@ async def test_a_number_that_is_not_yet_there_goes_on_from_what_there_is(house: 
     assert (ack["data"]["seq"], ack["data"]["resumed"]) == (3, False)
     await house.telling.pass_on(house.happen("task.progress", task_id="task_1"))
     assert house.seqs("a") == [4]
+
+
+@on_a_loop
+async def test_who_shows_a_token_is_followed_no_longer_than_it_lasts(house: House) -> None:
+    house.callers["viewer"] = replace(caller("viewer"), expires_at=NOW + timedelta(minutes=1))
+    await house.follows("a", "viewer")
+    house.now_ = NOW + timedelta(seconds=80)
+    await house.telling.pass_on(house.happen("task.progress", task_id="task_1"))
+    assert house.seqs("a") == [1]
+    house.now_ = NOW + timedelta(seconds=91)
+    (error,) = await house.say("a", {"type": "subscribe", "events": ["task_progress"]})
+    assert error["data"] == {"code": "UNAUTHORIZED", "message": "Token has expired"}
+    await house.telling.pass_on(house.happen("task.progress", task_id="task_1"))
+    assert (house.seqs("a"), house.poster.closed, house.followers.rows) == ([1], ["a"], {})
+    assert house.poster.told("a")[-1]["data"] == {"code": "UNAUTHORIZED", "message": "Token has expired"}
+    house.callers["viewer"] = caller("viewer")
+    await house.follows("b", "viewer")
+    assert house.seqs("b") == [2]
+
+
+@on_a_loop
+async def test_ending_somebodys_sessions_ends_what_they_are_told(house: House) -> None:
+    ada = User(new_id("user", NOW), "ada@example.test", NOW, roles=("viewer",))
+    house.users[ada.id] = ada
+    house.callers["viewer"] = replace(caller("viewer"), id=ada.id, account=ada.account)
+    await house.follows("a", "viewer")
+    await house.telling.pass_on(house.happen("task.progress", task_id="task_1"))
+    house.users[ada.id] = replace(ada, sessions_from=NOW + timedelta(seconds=1))
+    house.now_ = NOW + timedelta(seconds=2)
+    await house.follows("b", "viewer")
+    await house.telling.pass_on(house.happen("task.progress", task_id="task_1"))
+    assert (house.seqs("a"), house.seqs("b")) == ([1], [2])
 
 
 @on_a_loop

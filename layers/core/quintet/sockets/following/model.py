@@ -8,6 +8,7 @@ from typing import Any
 
 from quintet.errors import Failure, Kind
 from quintet.events.model import Entry
+from quintet.identity.model import TOKEN_LEEWAY
 from quintet.store.clock import iso
 
 # What a follower asks for by name, and the events of the log that it is told under that name.
@@ -29,7 +30,8 @@ _MOST_FILTERS = 100
 class Follower:
     """`cursor` is the number of the last entry that it was told, or that was none of its business.
 
-    Empty filters let everything through. `account` and `permissions` are the caller's when it subscribed.
+    Empty filters let everything through. `account`, `permissions` and `ends_at` are the caller's when it subscribed;
+    `named_at` is no later than when it said who it is.
     """
 
     connection_id: str
@@ -40,6 +42,11 @@ class Follower:
     cursor: int
     tasks: frozenset[str] = frozenset()
     resources: frozenset[str] = frozenset()
+    named_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def holds_at(self, now: datetime) -> bool:
+        return self.ends_at is None or now < self.ends_at + TOKEN_LEEWAY
 
     @property
     def ticket(self) -> str:

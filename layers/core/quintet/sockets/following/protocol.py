@@ -9,7 +9,7 @@ from quintet.errors import Failure, Kind
 from quintet.events.platform import PLATFORM
 from quintet.http.dialects import KYROS
 from quintet.http.work import offload
-from quintet.identity.credentials import Credential
+from quintet.identity.credentials import TOKEN_EXPIRED, Credential
 from quintet.identity.model import Principal
 from quintet.sockets.following.model import NEEDS, Follower, filters, kinds, message
 from quintet.sockets.following.telling import Log, Telling, gap
@@ -104,7 +104,7 @@ class Following:
         await self._say(connection, "open", {"connection_id": connection.id})
 
     async def _subscribe(self, connection: Connection, given: Mapping[str, Any]) -> None:
-        principal = _named(connection)
+        principal = self._named(connection)
         events = kinds(given.get("events"))
         for event in sorted(events):
             principal.need(NEEDS[event])
@@ -121,6 +121,8 @@ class Following:
             cursor=0,
             tasks=filters(given, "task_id", "task_ids"),
             resources=filters(given, "resource_id", "resource_ids"),
+            named_at=connection.connected_at,
+            ends_at=principal.expires_at,
         )
         head = (await offload(self.log.head, PLATFORM)).seq
         place = since
@@ -145,7 +147,7 @@ class Following:
         return reading.entries[0].seq - 1 if reading.entries else head
 
     async def _unsubscribe(self, connection: Connection, given: Mapping[str, Any]) -> None:
-        _named(connection)
+        self._named(connection)
         before = await self.followers.find(connection.id)
         gone = kinds(given["events"]) if "events" in given else frozenset(NEEDS)
         left = (before.events if before else frozenset()) - gone
@@ -155,14 +157,15 @@ class Following:
             await self.followers.remove(connection.id)
         await self._say(connection, "unsubscribed", {"events": sorted(left)})
 
+    def _named(self, connection: Connection) -> Principal:
+        if connection.principal is None:
+            raise Failure(Kind.UNAUTHENTICATED, _FIRST)
+        if not connection.principal.holds_at(self.clock.now()):
+            raise Failure(Kind.UNAUTHENTICATED, TOKEN_EXPIRED)
+        return connection.principal
+
     async def _say(self, connection: Connection, kind: str, data: Mapping[str, Any]) -> None:
         await self.poster.post(connection.id, message(kind, data, self.clock.now()))
-
-
-def _named(connection: Connection) -> Principal:
-    if connection.principal is None:
-        raise Failure(Kind.UNAUTHENTICATED, _FIRST)
-    return connection.principal
 
 
 def _read(text: str | bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from quintet.settings import settings
 from quintet.sockets.following.model import REMEMBERED, Follower
 from quintet.sockets.model import LONGEST
 from quintet.store import wire
-from quintet.store.clock import epoch, millis
+from quintet.store.clock import epoch, from_millis, millis
 
 _PARTS = 4
 _SLACK = timedelta(minutes=10)
@@ -29,6 +29,8 @@ async def put(follower: Follower, now: datetime) -> None:
         "tasks": sorted(follower.tasks),
         "resources": sorted(follower.resources),
         "seen": follower.cursor,
+        "named_at": None if follower.named_at is None else millis(follower.named_at),
+        "ends_at": None if follower.ends_at is None else millis(follower.ends_at),
         "expires_at": epoch(now + LONGEST + _SLACK),
     }
     await wire.call("PutItem", {"TableName": _table(), "Item": wire.to_item(row)}, idempotent=True)
@@ -151,7 +153,13 @@ def _follower(row: Mapping[str, Any]) -> Follower:
         cursor=row["seen"],
         tasks=frozenset(row["tasks"]),
         resources=frozenset(row["resources"]),
+        named_at=_moment(row.get("named_at")),
+        ends_at=_moment(row.get("ends_at")),
     )
+
+
+def _moment(number: int | None) -> datetime | None:
+    return None if number is None else from_millis(int(number))
 
 
 def _table() -> str:

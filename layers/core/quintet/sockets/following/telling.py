@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from quintet.errors import Failure, Kind
 from quintet.events.model import Entry, Head
 from quintet.events.platform import PLATFORM
 from quintet.events.store import Reading
 from quintet.http.work import offload
+from quintet.identity.credentials import TOKEN_EXPIRED
 from quintet.identity.standing import Standing
 from quintet.sockets.following.model import Follower, abridged, concerns, message, told
 from quintet.sockets.model import Gone, Poster
@@ -81,11 +82,15 @@ class Telling:
             return
         cursor = follower.cursor
         try:
+            if not follower.holds_at(self._clock.now()):
+                await self._shown_out(connection_id)
             while cursor < goal:
                 page = await self._page(follower, cursor, known)
                 if not page:
                     break
-                permissions = await self._standing.permissions(follower.account, follower.permissions)
+                permissions = await self._standing.permissions(
+                    follower.account, follower.permissions, follower.named_at
+                )
                 for entry in page:
                     if concerns(follower, entry, permissions):
                         await self._post(connection_id, entry)
@@ -103,6 +108,12 @@ class Telling:
             await self.lost(connection_id, cursor)
         else:
             await self._followers.advance(connection_id, cursor, release=True)
+
+    async def _shown_out(self, connection_id: str) -> NoReturn:
+        told = {"code": "UNAUTHORIZED", "message": TOKEN_EXPIRED}
+        await self._poster.post(connection_id, message("error", told, self._clock.now()))
+        await self._poster.close(connection_id)
+        raise Gone
 
     async def _post(self, connection_id: str, entry: Entry) -> None:
         try:
