@@ -162,7 +162,7 @@ async def test_a_failure_after_the_first_byte_is_an_event(error: Exception, told
 
 class LambdaContext:
     def get_remaining_time_in_millis(self) -> int:
-        return 50
+        return 500
 
 
 @on_a_loop
