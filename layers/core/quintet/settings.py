@@ -206,6 +206,11 @@ class Platform:
     log_stream: str
 
 
+def memory_mb() -> str:
+    """Empty off Lambda."""
+    return os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+
+
 def platform() -> Platform:
     def given(name: str) -> str:
         return os.environ.get(name, "")
@@ -216,7 +221,7 @@ def platform() -> Platform:
         snap_start=given("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
         function_name=given("AWS_LAMBDA_FUNCTION_NAME"),
         function_version=given("AWS_LAMBDA_FUNCTION_VERSION"),
-        memory_mb=given("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+        memory_mb=memory_mb(),
         log_group=given("AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream=given("AWS_LAMBDA_LOG_STREAM_NAME"),
     )

@@ -10,6 +10,8 @@ from quintet.errors import Failure
 from quintet.http.exchange import Exchange
 from quintet.store.clock import iso
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 class Json(Response):
     """Compact UTF-8 JSON. NaN and infinity are not JSON: they raise ValueError here instead of breaking the reader.
@@ -20,7 +22,7 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
+        return _encode(content).encode(errors="replace")
 
 
 def envelope(

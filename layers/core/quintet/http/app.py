@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from quintet.errors import Failure, Kind
 from quintet.http.answers import refusal
+from quintet.http.direct import Direct
 from quintet.http.edge import Edge
 from quintet.http.exchange import Exchange, Gate, Recorder, exchange_of
 from quintet.store.clock import Clock, SystemClock
@@ -41,7 +42,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
         app.known += [route for route in router.routes if isinstance(route, Route)]
-    return Edge(app, group, gate, recorder, clock or SystemClock())
+    return Edge(Direct(app, app.known, as_failure), group, gate, recorder, clock or SystemClock())
 
 
 class _Routes(FastAPI):

@@ -1,19 +1,22 @@
 """A function's way in from API Gateway: buffered when AWS's runtime calls it, streamed when ours does."""
 
 import asyncio
+import logging
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from mangum import Mangum
+from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from mangum.handlers import APIGateway
-from mangum.types import ASGI, LambdaConfig, Scope
+from mangum.types import ASGI, Headers, LambdaConfig, Message, Scope
 
 from quintet.net.client import in_a_loop
 
 Event = dict[str, Any]
-_MANGUM = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
+_MANGUM = LambdaConfig(api_gateway_base_path="/", text_mime_types=DEFAULT_TEXT_MIME_TYPES, exclude_headers=[])
+
+log = logging.getLogger("quintet.http")
 
 
 class _Loop:
@@ -47,13 +50,47 @@ class Entry:
 
     def __init__(self, app: ASGI) -> None:
         self.app = app
-        self._buffered: Mangum | None = None
 
     def __call__(self, event: Event, context: Any) -> dict[str, Any]:
-        asyncio.set_event_loop(kept_loop())  # Mangum runs the app on the thread's current loop
-        if self._buffered is None:
-            self._buffered = Mangum(self.app, lifespan="off")
-        return self._buffered(event, context)
+        request = APIGateway(event, context, _MANGUM)
+        answer = _Buffered(request.body)
+        kept_loop().run_until_complete(answer.made_by(self.app, request.scope))
+        return request({"status": answer.status, "headers": answer.headers, "body": b"".join(answer.pieces)})
+
+
+class _Buffered:
+    """An answer that leaves when all of it is there. The body of a request arrives whole."""
+
+    def __init__(self, body: bytes) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.pieces: list[bytes] = []
+        self._body: bytes | None = body
+        self._over = asyncio.Event()
+
+    async def made_by(self, app: ASGI, scope: Scope) -> None:
+        try:
+            await app(scope, self._receive, self._send)
+        except Exception:
+            log.exception("the app failed")
+        if not self._over.is_set():
+            self.status, self.headers = 500, [[b"content-type", b"text/plain; charset=utf-8"]]
+            self.pieces = [b"Internal Server Error"]
+
+    async def _receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], message.get("headers", [])
+            return
+        self.pieces.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            self._over.set()
 
 
 def is_request(event: Event) -> bool:

@@ -28,6 +28,7 @@ CALL = {
 }
 CALL_DIMENSIONS = ("Model", "Provider")
 _NANO = 1_000_000_000
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def request_line(exchange: Exchange) -> str:
@@ -76,4 +77,4 @@ def _line(
     }
     said = {"_aws": {"Timestamp": round(at.timestamp() * 1000), "CloudWatchMetrics": [definition]}}
     named = {STACK: settings().table_prefix.rstrip("-"), **dimensions}
-    return json.dumps({**said, **beside, **named, **amounts}, separators=(",", ":"))
+    return _encode({**said, **beside, **named, **amounts})

@@ -16,18 +16,22 @@ from quintet.net import client
 from quintet.settings import platform, sampled, settings
 from quintet.store import wire
 from quintet.telemetry import emf
-from quintet.telemetry.redaction import redacted
+from quintet.telemetry.redaction import redact, redacted
 
 _SERVICE = "quintet"
 # Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
 _SECRETS = re.compile(
     r"(Bearer\s+)[\w.~+/=-]+|\b(qk_[a-z0-9]{1,16}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
 )
+_MARKS = ("Bearer", "eyJ", "gho_", "ghp_", "ghs_", "ghu_", "qk_", "sk-", "whsec_", "xoxa-", "xoxb-", "xoxp-")
 
 # What we write ourselves into every line: times, ids and places, some of which look like telephone numbers.
 _OUR_OWN = frozenset(
     {"function_request_id", "level", "location", "request_id", "service", "stack_trace", "timestamp", "xray_trace_id"}
 )
+
+# What is no JSON is told as text.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: redact(str(value))).encode
 
 
 def serve(app: Any) -> Entry:
@@ -111,9 +115,11 @@ def _logger() -> Any:
         utc=True,
         use_rfc3339=True,
         json_serializer=_line,
+        json_deserializer=str,  # a message is text: nobody tries whether it is JSON
         function=settings().aws_lambda_function_name,
     )
-    logging.getLogger("mangum").setLevel(logging.WARNING)  # it tells of every request, as our record does
+    for what in ("Threads", "Processes", "Multiprocessing", "AsyncioTasks"):  # no line tells of them
+        setattr(logging, f"log{what}", False)
     root = logging.getLogger()
     if not root.handlers:  # our own runtime brings none
         root.addHandler(logger.registered_handler)
@@ -122,8 +128,9 @@ def _logger() -> Any:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    told = redacted(json.loads(json.dumps(record, default=str)), _OUR_OWN)
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(redacted(record, _OUR_OWN))
+    if not any(mark in text for mark in _MARKS):
+        return text
     return _SECRETS.sub(lambda found: (found[1] or found[2] or found[3]) + "***", text)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from quintet.http.exchange import Exchange
-from quintet.settings import platform, settings
+from quintet.settings import memory_mb, settings
 from quintet.store import wire
 from quintet.store.clock import epoch, millis
 from quintet.store.ids import made_at
@@ -17,6 +17,8 @@ from quintet.telemetry.shapes import RECORD
 
 SHARDS = 16
 _UNRECORDED = frozenset({"/health", "/healthz", "/metrics"})  # probes would be most of the log and tell nothing
+
+_encode = json.JSONEncoder(default=str).encode
 
 log = logging.getLogger("quintet.requests")
 
@@ -70,11 +72,11 @@ def fields_of(exchange: Exchange) -> dict[str, Any]:
 
 def _platform_cost(exchange: Exchange, fields: dict[str, Any]) -> int | None:
     """In nano-USD, this record's own writing included; None off Lambda, where nobody charges for a request."""
-    meter, memory = wire.metered_so_far(), platform().memory_mb
+    meter, memory = wire.metered_so_far(), memory_mb()
     if meter is None or not memory:
         return None
     gigabytes = int(memory) / 1024
-    own = written(json.dumps(fields, default=str))
+    own = written(_encode(fields))
     return Units(gigabytes * exchange.elapsed_ms() / 1000, meter.reads, meter.writes + own).nano_usd
 
 
@@ -84,7 +86,7 @@ def bucket_of(record_id: str) -> str:
 
 
 def bucket(hour: datetime, shard: int) -> str:
-    return f"{hour:%Y-%m-%dT%H}#{shard:02d}"
+    return f"{hour.isoformat()[:13]}#{shard:02d}"
 
 
 def _tell(exchange: Exchange, fields: dict[str, Any]) -> None:
