@@ -124,7 +124,8 @@ async def step_batch(by: Caller, asked: Asked, body: ManySteps) -> Json:
     order = body.order()
     asked.facts["batch"] = len(body.observations)
     if body.agent_ids is None:
-        _, chosen = await stepping().choose(body.observations, order, spent)
+        _, answers = await stepping().choose(body.observations, order, spent)
+        actions, values, log_probs = answers.actions, answers.values, answers.log_probs
     else:
         if len(body.agent_ids) != len(body.observations):
             raise Failure(
@@ -133,12 +134,13 @@ async def step_batch(by: Caller, asked: Asked, body: ManySteps) -> Json:
             )
         handles = [_handle(by, agent_id) for agent_id in body.agent_ids]
         chosen = await stepping().step_batch(handles, body.observations, order, spent)
+        actions, values, log_probs = map(list, zip(*chosen, strict=True))
     _tell(asked, spent, deterministic=body.deterministic)
     return Json(
         {
-            "actions": [each.action for each in chosen],
-            "values": [each.value for each in chosen],
-            "log_probs": [each.log_prob for each in chosen],
+            "actions": actions,
+            "values": values,
+            "log_probs": log_probs,
             "agent_ids": body.agent_ids or [],
         }
     )

@@ -14,7 +14,7 @@ from policies.anatomy import REFERENCE, Sizes, parameters, untrained
 from policies.graph import exported, finished
 from quintet.policy.model import Ref
 from quintet.policy.runtime import Overflow, Policy, Unfit
-from quintet.policy.trimming import without_outputs
+from quintet.policy.trimming import Constant, trimmed
 from tests.fakes.policy import ARM, SMALL
 
 REF = Ref("test", "1")
@@ -169,19 +169,31 @@ def test_a_first_state_of_the_wrong_size_is_refused() -> None:
 
 def test_a_trimmed_graph_is_a_graph_and_smaller() -> None:
     whole = exported(SMALL, untrained(SMALL, 1), "test")
-    trimmed = without_outputs(whole, frozenset({"next_hidden", "next_memory"}))
-    assert trimmed is not None
-    graph = onnx.load_from_string(trimmed)
+    less = trimmed(whole, frozenset({"next_hidden", "next_memory"}), {})
+    assert less is not None
+    graph = onnx.load_from_string(less)
     onnx.checker.check_model(graph, full_check=True)
     assert [output.name for output in graph.graph.output] == ["logits", "value"]
     assert "write.weight" not in {tensor.name for tensor in graph.graph.initializer}
-    assert len(trimmed) < len(whole)
+    assert len(less) < len(whole)
+
+
+def test_a_known_input_becomes_a_constant() -> None:
+    whole = exported(SMALL, untrained(SMALL, 1), "test")
+    first = np.arange(SMALL.gru, dtype="<f4")
+    fixed = trimmed(whole, frozenset(), {"hidden": Constant((1, 1, SMALL.gru), first.tobytes())})
+    assert fixed is not None
+    graph = onnx.load_from_string(fixed)
+    onnx.checker.check_model(graph, full_check=True)
+    assert [given.name for given in graph.graph.input] == ["observation", "memory"]
+    (hidden,) = [tensor for tensor in graph.graph.initializer if tensor.name == "hidden"]
+    assert numpy_helper.to_array(hidden).tolist() == [[first.tolist()]]
 
 
 def test_a_graph_with_a_body_inside_is_left_whole() -> None:
     graph = onnx.load_from_string(plain())
     graph.graph.node[0].op_type = "If"
-    assert without_outputs(graph.SerializeToString(), frozenset({"value"})) is None
+    assert trimmed(graph.SerializeToString(), frozenset({"value"}), {}) is None
 
 
 def tensor(name: str, shape: Any, kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from quintet.policy import heads
 from quintet.policy.model import Action, Ref
-from quintet.policy.trimming import without_outputs
+from quintet.policy.trimming import Constant, trimmed
 
 FULL = 0.5  # the norm from which on a slot of memory counts as full
 _KEPT = ("hidden", "memory")
@@ -105,10 +105,12 @@ class Policy:
     def infer_stateless(self, observations: bytes, seeds: Sequence[int] | None) -> Answers:
         """As for agents that take their first step; nothing is kept. Raises Overflow."""
         count = len(observations) // (4 * self.observation)
+        session, asked = self._forgetful
         rows = np.frombuffer(self.first, "<f4").reshape(1, -1)
         if not self._broadcasts:
             rows = np.repeat(rows, count, 0)
-        found = self._forgetful.run(self._heads, self._inputs(observations, rows))
+        inputs = self._inputs(observations, rows)
+        found = session.run(self._heads, {name: inputs[name] for name in asked})
         self._check_finite(count, found)
         actions, log_probs, values = self._chosen(found, seeds)
         return Answers(actions, log_probs, values, [])
@@ -122,10 +124,17 @@ class Policy:
         return 0.0
 
     @cached_property
-    def _forgetful(self) -> Any:
-        """Made by the first batch without agents."""
-        trimmed = without_outputs(self._graph, frozenset(f"next_{part.name}" for part in self._parts))
-        return self._session if trimmed is None else _session(trimmed)
+    def _forgetful(self) -> tuple[Any, list[str]]:
+        """Made by the first batch without agents: a session, and what it has to be given."""
+        unasked = frozenset(f"next_{part.name}" for part in self._parts)
+        first = {
+            part.name: Constant((1, *part.shape), self.first[4 * part.begin : 4 * part.end])
+            for part in self._parts
+            if self._broadcasts
+        }
+        graph = trimmed(self._graph, unasked, first)
+        session = self._session if graph is None else _session(graph)
+        return session, [each.name for each in session.get_inputs()]
 
     def _inputs(self, observations: bytes, rows: Floats) -> dict[str, Floats]:
         inputs: dict[str, Floats] = {

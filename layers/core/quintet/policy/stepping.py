@@ -184,7 +184,7 @@ class Stepping:
         left = [batch.handles[key].agent_id for key in pending]
         raise _contended(*left, of=len(batch.rows))
 
-    async def choose(self, observations: Sequence[Any], order: Order, spent: Spent) -> tuple[Policy, list[Choice]]:
+    async def choose(self, observations: Sequence[Any], order: Order, spent: Spent) -> tuple[Policy, Answers]:
         """For nobody's agent: as first steps, of which nothing is kept."""
         count = batch_size(observations)
         seed = _seed(order)
@@ -197,7 +197,7 @@ class Stepping:
         except Overflow as overflow:
             raise _too_large(f"observations.{overflow.row}") from None
         spent.graph += time.perf_counter() - began
-        return policy, [Choice(*row) for row in zip(answers.actions, answers.values, answers.log_probs, strict=True)]
+        return policy, answers
 
     async def reset(self, handle: Handle, wanted: Wanted, spent: Spent) -> Agent:
         policy = await self._catalogue.find(wanted)
