@@ -171,12 +171,10 @@ def _held(dynamodb: Any, table: str, names: Sequence[str], keys: Sequence[Key] |
         return
     for key in keys:
         given = [name for name in names if name in key]
-        if not key or given != names[: len(key)]:
-            sys.exit(f"make restore: a key of {table} has {' and '.join(names)}, or {names[0]} alone: {key}")
         parts = {
             "KeyConditionExpression": " AND ".join(f"#{number} = :{number}" for number in range(len(given))),
             "ExpressionAttributeNames": {f"#{number}": name for number, name in enumerate(given)},
-            "ExpressionAttributeValues": {f":{number}": {"S": key[name]} for number, name in enumerate(given)},
+            "ExpressionAttributeValues": {f":{number}": {"S": str(key[name])} for number, name in enumerate(given)},
         }
         for page in dynamodb.get_paginator("query").paginate(TableName=table, ConsistentRead=True, **parts):
             yield from page["Items"]
@@ -236,7 +234,7 @@ def run(options: argparse.Namespace, dynamodb: Any, prefix: str) -> str:
         return f"{target} holds {table} as of {options.at}. Delete it when nothing of it is needed any more."
     if not options.keys:
         sys.exit("make restore: say AT=<when> to restore the table, or KEYS=<which> to take items back")
-    found = changes(dynamodb, table + ASIDE, table, _keys(options.keys))
+    found = changes(dynamodb, table + ASIDE, table, _keys(options.keys, known[options.table]))
     if options.write:
         return f"{write(dynamodb, table, found)} items of {table} were taken back"
     return _shown(table, found)
@@ -265,14 +263,19 @@ def _shown(table: str, found: Iterable[Change]) -> str:
     return "\n".join([*lines, _counted(table, known)])
 
 
-def _keys(text: str) -> list[Key] | None:
+def _keys(text: str, said: Mapping[str, Any]) -> list[Key] | None:
     if text == "all":
         return None
     try:
         keys = json.loads(text)
     except ValueError:
         sys.exit("make restore: KEYS is 'all', or a JSON list of keys")
-    return keys if isinstance(keys, list) else [keys]
+    found = keys if isinstance(keys, list) else [keys]
+    names = [each["AttributeName"] for each in said["KeySchema"]]
+    for key in found:
+        if not isinstance(key, dict) or {*key} not in ({*names}, {names[0]}):
+            sys.exit(f"make restore: a key has {' and '.join(names)}, or {names[0]} alone: {json.dumps(key)}")
+    return found
 
 
 def _moment(text: str) -> datetime:

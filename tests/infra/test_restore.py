@@ -15,6 +15,7 @@ from botocore.stub import Stubber
 
 from infra import restore
 from infra.local.template import Template
+from tests import localstack
 from tests.conftest import Stack, as_function, copy_tables
 from tests.upgrade.recording import Recording, items_of
 
@@ -109,6 +110,7 @@ def _asked(**given: str) -> Namespace:
     return Namespace(**{"table": "", "at": "", "keys": "", "adopt": "", "write": ""} | given)
 
 
+@pytest.mark.skipif(localstack.wanted(), reason="LocalStack restores no tables")
 def test_a_table_is_restored_beside_and_items_are_taken_back_from_it(dynamodb: Any, prefix: str) -> None:
     table = f"{prefix}tasks"
     then = [_row("head", "then"), _row("body", "then"), _row("head", "then", "task_2"), _row("head", "then", "task_3")]
@@ -147,7 +149,7 @@ def test_a_table_is_restored_beside_and_items_are_taken_back_from_it(dynamodb: A
         ({"table": "tasks"}, "say AT="),
         ({"table": "tasks", "at": "yesterday"}, "AT is a moment such as"),
         ({"table": "tasks", "keys": "task_1"}, "KEYS is 'all', or a JSON list"),
-        ({"table": "tasks", "keys": '{"part": "head"}'}, "a key of .*tasks-restored has id and part, or id alone"),
+        ({"table": "tasks", "keys": '{"part": "head"}'}, "a key has id and part, or id alone"),
     ],
 )
 def test_what_makes_no_sense_is_refused(dynamodb: Any, prefix: str, given: dict[str, str], said: str) -> None:
