@@ -13,48 +13,26 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from itertools import chain, islice
 from typing import Any
 
 import botocore.session
 from botocore.exceptions import ClientError
 
+from infra.copying import Change, Key, adopt, changes, write
 from infra.local.template import Template
 from infra.release import CONFIG, ROOT, Stack, stack_name
 
-Item = dict[str, Any]  # as botocore has it: {"id": {"S": "..."}}
-Key = Mapping[str, Any]  # plain: {"id": "..."}; without its range key it means all of the partition
-
 ASIDE = "-restored"
-_READ_TOGETHER = 100
-_WRITTEN_TOGETHER = 25
 _LOOK_SECONDS = 20.0
 _AGAIN = {"ContinuousBackupsUnavailableException", "LimitExceededException", "ResourceInUseException"}
-_OUTBOX = "outbox#"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """`item` is what is to stand there; without one there is to be nothing under `key`."""
-
-    key: Item
-    item: Item | None = None
-
-    @property
-    def request(self) -> dict[str, Any]:
-        return {"DeleteRequest": {"Key": self.key}} if self.item is None else {"PutRequest": {"Item": self.item}}
 
 
 def declared() -> dict[str, dict[str, Any]]:
     """What infra/data.yaml says of every table, by its name without the prefix."""
     tables = Template(ROOT / "infra" / "data.yaml").of_type("AWS::DynamoDB::Table")
     return {properties["TableName"]["Fn::Sub"].removeprefix("${Prefix}"): properties for _, properties in tables}
-
-
-# ---- a table as it was
 
 
 def beside(dynamodb: Any, source: str, at: datetime, said: Mapping[str, Any], pause: float = _LOOK_SECONDS) -> str:
@@ -115,98 +93,6 @@ def _patiently(change: Callable[[], Any], pause: float, attempts: int = 30) -> N
             return
 
 
-# ---- what it held, back into the table that is
-
-
-def changes(dynamodb: Any, source: str, target: str, keys: Sequence[Key] | None = None) -> Iterator[Change]:
-    """What makes the target hold what the source holds, under these keys or everywhere. Read as it is asked for."""
-    schema = dynamodb.describe_table(TableName=source)["Table"]["KeySchema"]
-    names = [each["AttributeName"] for each in schema]
-    for items in _batches(_held(dynamodb, source, names, keys), _READ_TOGETHER):
-        there = _under(dynamodb, target, names, items)
-        yield from (Change(_key(each, names), each) for each in items if there.get(_place(each, names)) != each)
-    for items in _batches(_held(dynamodb, target, names, keys), _READ_TOGETHER):
-        kept = _under(dynamodb, source, names, items)
-        yield from (Change(_key(each, names)) for each in items if _place(each, names) not in kept)
-
-
-def write(dynamodb: Any, table: str, found: Iterable[Change]) -> int:
-    """Answers how many."""
-    count = 0
-    for some in _batches(iter(found), _WRITTEN_TOGETHER):
-        left: Any = {table: [each.request for each in some]}
-        while left:
-            left = dynamodb.batch_write_item(RequestItems=left).get("UnprocessedItems")
-            if left:
-                time.sleep(0.1)
-        count += len(some)
-    return count
-
-
-def adopt(dynamodb: Any, source: str, target: str) -> dict[str, int]:
-    """Everything of tables whose names begin with `source`, into those that begin with `target`.
-
-    Consumers of streams look up whether they have seen what they are told: so what they look up comes before, and the
-    log before the outbox whose events are yet to get their numbers in it. Answers how many items of each table changed.
-    """
-    tables = sorted(declared().items(), key=lambda each: ("StreamSpecification" in each[1], each[0]))
-    changed: dict[str, int] = {}
-    for name, _ in tables:
-        found = changes(dynamodb, source + name, target + name)
-        if name == "events":
-            known = list(found)
-            found = chain((each for each in known if not _waits(each)), (each for each in known if _waits(each)))
-        changed[name] = write(dynamodb, target + name, found)
-    return changed
-
-
-def _waits(change: Change) -> bool:
-    return bool(change.key["pk"]["S"].startswith(_OUTBOX))
-
-
-def _held(dynamodb: Any, table: str, names: Sequence[str], keys: Sequence[Key] | None) -> Iterator[Item]:
-    if keys is None:
-        for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-            yield from page["Items"]
-        return
-    for key in keys:
-        given = [name for name in names if name in key]
-        parts = {
-            "KeyConditionExpression": " AND ".join(f"#{number} = :{number}" for number in range(len(given))),
-            "ExpressionAttributeNames": {f"#{number}": name for number, name in enumerate(given)},
-            "ExpressionAttributeValues": {f":{number}": {"S": str(key[name])} for number, name in enumerate(given)},
-        }
-        for page in dynamodb.get_paginator("query").paginate(TableName=table, ConsistentRead=True, **parts):
-            yield from page["Items"]
-
-
-def _under(dynamodb: Any, table: str, names: Sequence[str], items: Sequence[Item]) -> dict[str, Item]:
-    """What a table holds under the keys of these items."""
-    found: dict[str, Item] = {}
-    left: Any = {table: {"Keys": [_key(each, names) for each in items], "ConsistentRead": True}}
-    while left:
-        answer = dynamodb.batch_get_item(RequestItems=left)
-        found |= {_place(each, names): each for each in answer["Responses"].get(table, [])}
-        left = answer.get("UnprocessedKeys")
-    return found
-
-
-def _key(item: Item, names: Sequence[str]) -> Item:
-    return {name: item[name] for name in names}
-
-
-def _place(item: Item, names: Sequence[str]) -> str:
-    return json.dumps(_key(item, names), sort_keys=True)
-
-
-def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while batch := list(islice(items, size)):
-        yield batch
-
-
-# ---- the commands
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make restore", description=__doc__)
     parser.add_argument("--env", default="dev", help="an environment of samconfig.toml")
@@ -242,7 +128,7 @@ def run(options: argparse.Namespace, dynamodb: Any, prefix: str) -> str:
 
 def _adopted(dynamodb: Any, source: str, target: str, doing: bool) -> str:
     if doing:
-        changed = adopt(dynamodb, source, target)
+        changed = adopt(dynamodb, source, target, declared())
         return "\n".join([*(f"{target}{name}: {count} items" for name, count in changed.items()), _SECRETS])
     return "\n".join(_counted(target + name, changes(dynamodb, source + name, target + name)) for name in declared())
 

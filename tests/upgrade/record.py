@@ -30,7 +30,7 @@ from tests.upgrade.story import Callers, Story
 _READY_SECONDS = 120.0
 _QUIET_SECONDS = 180.0
 _LOOKS_ALIKE = 5  # in a row, a second apart: nothing is written any more
-# What lasts for a while must not have ended because the recording grew old. Nothing here is anybody's secret.
+# Nothing here is anybody's secret.
 SETTINGS = {
     "JWT_SECRET": "recorded-for-tests-alone-and-known-to-everybody",
     "WEBHOOK_LOCAL_RECEIVERS": "true",
