@@ -13,9 +13,8 @@ from quintet.http.work import offload
 from quintet.identity.door import permitted
 from quintet.identity.model import Principal
 from quintet.tasks import artifacts
-from quintet.tasks.model import Filters, Order, SortBy, Status
-from quintet.tasks.store import steps
-from quintet.tasks.store import tasks as table
+from quintet.tasks.model import MOST_TAGS, Filters, Order, SortBy, Status
+from quintet.tasks.store import pages, steps
 from tasks import handing, services, shapes
 from tasks.bodies import AnyStatus, Cancellation, NewTask, Priority, Role, TaskChange, Type
 
@@ -23,7 +22,7 @@ router = APIRouter(prefix="/v1/tasks")
 
 Tag = Annotated[str | None, Header(max_length=128)]
 Key = Annotated[str | None, Header(min_length=1, max_length=255)]
-_CURSOR = re.compile(r"(\d\|)?[~0-9a-z_#]{1,100}")
+_CURSOR = re.compile(r"\d\|~?\d{14}#[0-9a-z_]{1,80}", re.ASCII)
 # What may not be taken away again: null says that a value is left as it is.
 _NULLABLE = frozenset({"deadline", "assignee_role", "feedback"})
 
@@ -61,18 +60,22 @@ async def listed(
     sort_order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
 ) -> Json:
     """`next_cursor` leads to the next page whatever happens in between; `offset` counts anew each time."""
+    named = tuple(dict.fromkeys(word.strip() for word in (tags or "").split(",") if word.strip()))
+    if len(named) > MOST_TAGS:
+        issue = f"Must be at most {MOST_TAGS}: no task has more"
+        raise Failure(Kind.INVALID, f"tags: {issue}", details={"field": "tags", "issue": issue})
     filters = Filters(
         status=Status(status) if status else None,
         type=type,
         priority=priority,
         role=assignee_role,
         created_by=created_by,
-        tags=tuple(dict.fromkeys(word.strip() for word in (tags or "").split(",") if word.strip())),
+        tags=named,
     )
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         issue = "Must be a next_cursor of a page before"
         raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
-    page = await table.page(filters, Order(sort_by, sort_order == "desc"), limit, offset, cursor)
+    page = await pages.page(filters, Order(sort_by, sort_order == "desc"), limit, offset, cursor)
     pagination = {
         "total": page.total,
         "limit": limit,

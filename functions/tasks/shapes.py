@@ -5,7 +5,7 @@ from typing import Any
 
 from quintet.gateway.model import NANO
 from quintet.store.clock import iso
-from quintet.tasks.model import Task
+from quintet.tasks.model import Summary, Task
 from quintet.tasks.telling import estimated_completion, progress_of
 
 _NO_RESULTS = {"files_modified": 0, "tests_added": 0, "documentation_updated": False}
@@ -37,18 +37,10 @@ def created(task: Task) -> dict[str, Any]:
     }
 
 
-def listed(task: Task) -> dict[str, Any]:
-    return {
-        "id": task.id,
-        "title": task.title,
-        "status": str(task.status),
-        "type": task.type,
-        "priority": task.priority,
-        "assignee_role": task.assignee_role,
+def listed(task: Summary) -> dict[str, Any]:
+    return task._asdict() | {
         "created_at": iso(task.created_at),
         "updated_at": iso(task.updated_at),
-        "created_by": task.created_by,
-        "tags": list(task.tags),
         "deadline": moment(task.deadline),
     }
 

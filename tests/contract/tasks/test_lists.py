@@ -14,7 +14,7 @@ from quintet.http.entry import kept_loop
 from quintet.store import wire
 from quintet.store.ids import new_id
 from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, SortBy, Status, Task, moved
-from quintet.tasks.store import tasks
+from quintet.tasks.store import pages, tasks
 
 pytestmark = pytest.mark.usefixtures("quiet_tables")
 
@@ -107,7 +107,7 @@ def test_every_list_is_what_brute_force_finds(made: list[Task], by: SortBy, desc
             found: list[str] = []
             after: str | None = None
             while True:
-                page = await tasks.page(filters, order, 7, after=after)
+                page = await pages.page(filters, order, 7, after=after)
                 assert page.total == len(expected), filters
                 found += [task.id for task in page.tasks]
                 after = page.after
@@ -115,7 +115,7 @@ def test_every_list_is_what_brute_force_finds(made: list[Task], by: SortBy, desc
                     break
                 assert len(page.tasks) == 7
             assert found == expected, filters
-            skipped = await tasks.page(filters, order, 5, offset=3)
+            skipped = await pages.page(filters, order, 5, offset=3)
             assert [task.id for task in skipped.tasks] == expected[3:8], filters
 
     kept_loop().run_until_complete(all_lists())
@@ -127,7 +127,7 @@ def test_a_list_reads_what_it_answers(made: list[Task]) -> None:
 
     async def units(filters: Filters, order: Order) -> float:
         with wire.watched(capacity=True) as calls:
-            page = await tasks.page(filters, order, 5)
+            page = await pages.page(filters, order, 5)
         assert len(page.tasks) == 5
         return sum(call.units for call in calls)
 

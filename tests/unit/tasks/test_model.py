@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from quintet.errors import Failure, Kind
-from quintet.tasks.model import ENDED, Progress, Status, Submission, Task, moved
-from quintet.tasks.store.listing import rows_of
+from quintet.tasks.model import ENDED, MOST_TAGS, Progress, Status, Submission, Task, moved
+from quintet.tasks.store.listing import moves_of
 from quintet.tasks.store.rows import body_of, head_of, task_of
 from quintet.tasks.telling import became, estimated_completion, progressed
 
@@ -80,11 +80,22 @@ def test_events_hold_the_documents_fields() -> None:
     assert became(replace(TASK, status=Status.FAILED, error="no luck"), "agent").data["error"] == "no luck"
 
 
-def test_the_widest_task_fits_into_a_transaction_with_all_its_company() -> None:
-    """Head, body, event, promise, debt, figures, two histograms, and one of each tag."""
-    widest = replace(GIVEN, assignee_role="critic", tags=tuple(map(str, range(16))), deadline=LATER, run=1)
-    assert len(rows_of(widest)) + 6 + 2 + 16 <= 100
-    begun = moved(widest, Status.IN_PROGRESS, LATER)
+@pytest.mark.parametrize("tags", [0, 2, 4])
+def test_a_task_fits_into_a_transaction_with_all_its_company(tags: int) -> None:
+    """Head, body, event, promise, debt, figures, two histograms and the sums, and one of each tag."""
+    task = replace(GIVEN, assignee_role="critic", tags=tuple(map(str, range(tags))), deadline=LATER, run=1)
+    come, _ = moves_of(None, task)
+    assert len(come) + 6 + 3 + tags <= 100
+    begun = moved(task, Status.IN_PROGRESS, LATER)
     ended = moved(begun, Status.COMPLETED, LATER + timedelta(minutes=1))
-    moves = len(rows_of(begun) ^ rows_of(ended))
-    assert moves + 2 + 3 + 2 + 16 <= 100
+    come, gone = moves_of(begun, ended)
+    assert len(come) + len(gone) + 2 + 3 + 3 + tags <= 100
+
+
+def test_the_entries_of_any_change_fit_into_a_transaction() -> None:
+    tags = tuple(map(str, range(2 * MOST_TAGS)))
+    task = replace(GIVEN, tags=tags[:MOST_TAGS])
+    come, gone = moves_of(task, task.changed(LATER, tags=tags[MOST_TAGS:], priority="high"))
+    entries = [row for row in (*come, *gone) if row.told is not None]
+    assert len(entries) == 2 * MOST_TAGS + 1
+    assert len(entries) + 2 + 3 + 3 + 2 * MOST_TAGS <= 100

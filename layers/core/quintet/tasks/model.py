@@ -1,10 +1,10 @@
 """The nouns of the task platform, pure: a task, what it may become, and what is asked of a list of tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from quintet.errors import Failure, Kind
 
@@ -151,6 +151,39 @@ class SortBy(StrEnum):
     DEADLINE = "deadline"
 
 
+class Filed(Protocol):
+    """What filters look at: a task, or what lists are told of one."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def priority(self) -> str: ...
+    @property
+    def assignee_role(self) -> str | None: ...
+    @property
+    def created_by(self) -> str: ...
+    @property
+    def tags(self) -> Sequence[str]: ...
+
+
+class Summary(NamedTuple):
+    """What lists show of a task."""
+
+    id: str
+    title: str
+    status: str
+    type: str
+    priority: str
+    assignee_role: str | None
+    created_at: datetime
+    updated_at: datetime
+    created_by: str
+    tags: Sequence[str]
+    deadline: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What is None or empty says nothing. A task has to have all of `tags`."""
@@ -162,7 +195,7 @@ class Filters:
     created_by: str | None = None
     tags: tuple[str, ...] = ()
 
-    def fit(self, task: Task) -> bool:
+    def fit(self, task: Filed) -> bool:
         wanted = (
             (self.status, task.status),
             (self.type, task.type),

@@ -2,78 +2,95 @@
 
 A histogram has a cell for each combination that occurs; it stands in eight items, and a task always counts in the same
 one of them. So a transaction that moves a task from cell to cell shares its item with an eighth of the others, and a
-total is the sum of the cells that fit over eight small items. There is one histogram of all tasks, one for every
-creator and one for every tag.
+total is the sum of the cells that fit over eight small items: cells have short names, all 400 of them are one unit.
+There is one histogram of all tasks, one for every creator and one for every tag.
+
+Of all tasks the sums by each one of the four are kept as well, in eight items more: that is what is asked most.
 """
 
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pynamodb.expressions.operand import Path
 
-from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.transactions import Write
-from quintet.tasks.model import Filters, Task
+from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Status, Task
 from quintet.tasks.store.items import PartItem
-from quintet.tasks.store.listing import cell_of, fitting_cells
 
 SHARDS = 8
-PART = "cells"
+PART, SUMS = "cells", "sums"
+_FACES: tuple[Sequence[str], ...] = ([*Status], TYPES, PRIORITIES, ("", *ROLES))
 
 
 def moves(before: Task | None, after: Task) -> Iterator[Write]:
     """The writes that keep the histograms right when `before` becomes `after`."""
-    gone = {(name, cell_of(before)) for name in _histograms(before)} if before else set()
-    come = {(name, cell_of(after)) for name in _histograms(after)}
+    gone = {(name, _cell(before)) for name in _histograms(before)} if before else set()
+    come = {(name, _cell(after)) for name in _histograms(after)}
     changes: dict[str, list[tuple[str, int]]] = {}
     for name, cell in sorted(gone - come):
         changes.setdefault(name, []).append((cell, -1))
     for name, cell in sorted(come - gone):
         changes.setdefault(name, []).append((cell, 1))
     for name, cells in changes.items():
-        yield _change(_key(name, _shard(after.id)), cells)
-
-
-async def total(filters: Filters) -> int | None:
-    """None where no histogram knows: of several tags, or of a tag and a creator."""
-    keys = keys_of(filters)
-    return None if keys is None else sum_of(await read_all(settings().table("tasks"), keys), filters)
+        yield _change(_key(name, _shard(after.id)), PART, cells)
+    if "all" in changes:
+        yield _change(_key("all", _shard(after.id)), SUMS, _of_sums(changes["all"]))
 
 
 def keys_of(filters: Filters) -> list[dict[str, Any]] | None:
-    """The items whose cells say how many tasks fit."""
+    """The items that say how many tasks fit. None where none do: of several tags, or of a tag and a creator."""
     if len(filters.tags) + (filters.created_by is not None) > 1:
         return None
-    name = "all"
+    name, part = "all", PART
     if filters.tags:
         name = f"g={filters.tags[0]}"
     elif filters.created_by is not None:
         name = f"c={filters.created_by}"
-    return [wire.to_item({"id": _key(name, shard), "part": PART}) for shard in range(SHARDS)]
+    elif len(_asked(filters).replace(".", "")) <= len("n0"):
+        part = SUMS
+    return [wire.to_item({"id": _key(name, shard), "part": part}) for shard in range(SHARDS)]
 
 
 def sum_of(items: Iterable[Mapping[str, Any]], filters: Filters) -> int:
-    fits = fitting_cells(filters)
-    return sum(
-        int(number) for item in items for cell, number in item.items() if cell.startswith("n") and fits(cell[1:])
-    )
+    """Of items as DynamoDB tells them: there may be thousands of cells. What does not count is passed over."""
+    asked = _asked(filters)
+    fits = re.compile(asked).fullmatch
+    number = 0
+    for item in items:
+        if item["part"]["S"] == SUMS:
+            number += int(item[asked]["N"]) if asked in item else 0
+        elif item["part"]["S"] == PART:
+            number += sum(int(content["N"]) for cell, content in item.items() if fits(cell))
+    return number
 
 
 async def read_all(table: str, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that are there, in no order. Consistent; at most 100."""
+    return [wire.from_item(item) for item in await read_raw(table, keys)]
+
+
+async def read_raw(table: str, keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same, as DynamoDB tells them."""
     found: list[dict[str, Any]] = []
     wanted: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": True}}
     while wanted and keys:
         answer = await wire.call("BatchGetItem", {"RequestItems": wanted})
-        found += [wire.from_item(item) for item in answer["Responses"].get(table, [])]
+        found += answer["Responses"].get(table, [])
         wanted = answer.get("UnprocessedKeys") or {}
     return found
 
 
 def _histograms(task: Task) -> Iterable[str]:
     return ("all", f"c={task.created_by}", *(f"g={tag}" for tag in task.tags))
+
+
+def _cell(task: Task) -> str:
+    facts = (task.status, task.type, task.priority, task.assignee_role or "")
+    return "n" + "".join(str(face.index(fact)) for face, fact in zip(_FACES, facts, strict=True))
 
 
 def _key(name: str, shard: int) -> str:
@@ -84,6 +101,23 @@ def _shard(task_id: str) -> int:
     return zlib.crc32(task_id.encode()) % SHARDS
 
 
-def _change(key: str, cells: list[tuple[str, int]]) -> Write:
-    item = PartItem(key, PART)
-    return lambda tx: tx.update(item, actions=[Path([f"n{cell}"]).add(number) for cell, number in cells])
+def _asked(filters: Filters) -> str:
+    """The name of the sum of what fits: a cell's, with dots for what is not asked."""
+    asked = (filters.status, filters.type, filters.priority, filters.role)
+    digits = ("." if value is None else str(face.index(value)) for face, value in zip(_FACES, asked, strict=True))
+    return "n" + "".join(digits)
+
+
+def _of_sums(cells: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The same change, of the sums that the cells belong to."""
+    changes: Counter[str] = Counter()
+    for cell, number in cells:
+        changes["n...."] += number
+        for place, digit in enumerate(cell[1:]):
+            changes["n" + "." * place + digit + "." * (3 - place)] += number
+    return [(name, number) for name, number in changes.items() if number]
+
+
+def _change(key: str, part: str, cells: list[tuple[str, int]]) -> Write:
+    item = PartItem(key, part)
+    return lambda tx: tx.update(item, actions=[Path([cell]).add(number) for cell, number in cells])

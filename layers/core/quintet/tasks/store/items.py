@@ -36,10 +36,11 @@ class EscalationItem(PartItem):
 
 
 class RowItem(Table):
-    """A task's, or an escalation's, place in a list."""
+    """A task's, or an escalation's, place in a list, and what an entry tells."""
 
     class Meta:
         table_name = TableName("task-lists")
 
     list = UnicodeAttribute(hash_key=True)
     place = UnicodeAttribute(range_key=True)
+    told = UnicodeAttribute(null=True)  # JSON

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from quintet.store.clock import from_millis, millis
-from quintet.tasks.model import Progress, Status, Submission, Task
+from quintet.tasks.model import Progress, Status, Submission, Summary, Task
 
 BODY, HEAD, STEP = "body", "head", "step#"  # in the order in which a query finds them
 _MOMENTS = ("created_at", "updated_at", "deadline", "started_at", "ended_at")
@@ -54,7 +54,7 @@ def body_of(task: Task) -> str:
 
 
 def task_of(task_id: str, rev: int, head: str, body: str | None = None) -> Task:
-    """Without its body a task has what lists show."""
+    """Without its body a task has what its work changes."""
     values: dict[str, Any] = json.loads(head) | (json.loads(body) if body else {})
     for name in _MOMENTS:
         if values.get(name) is not None:
@@ -68,6 +68,23 @@ def task_of(task_id: str, rev: int, head: str, body: str | None = None) -> Task:
         submission = values["submission"]
         values["submission"] = Submission(**submission | {"at": from_millis(submission["at"])})
     return Task(id=task_id, rev=rev, **values)
+
+
+def summary_of(task_id: str, head: str) -> Summary:
+    told = json.loads(head)
+    return Summary(
+        task_id,
+        told["title"],
+        told["status"],
+        told["type"],
+        told["priority"],
+        told["assignee_role"],
+        from_millis(told["created_at"]),
+        from_millis(told["updated_at"]),
+        told["created_by"],
+        told["tags"],
+        from_millis(told["deadline"]) if told["deadline"] is not None else None,
+    )
 
 
 def _plain(value: Any) -> Any:

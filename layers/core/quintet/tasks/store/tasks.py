@@ -1,37 +1,24 @@
 """The tasks table and the lists: a task is written with its rows, its counts and its events, or not at all."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.transactions import TransactWrite
 
-from quintet.errors import Failure, Kind
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, millis
-from quintet.store.transactions import Write, write_together
+from quintet.store.transactions import Unmet, Write, write_together
 from quintet.tasks import shapes
-from quintet.tasks.model import Filters, Order, Task
+from quintet.tasks.model import Task
 from quintet.tasks.store import counts
 from quintet.tasks.store.items import BodyItem, HeadItem, PartItem, RowItem
-from quintet.tasks.store.listing import (
-    RUNNING,
-    WHOLE,
-    Plan,
-    Row,
-    Segment,
-    plan_of,
-    rows_of,
-    sort_key,
-    task_at,
-    waiting_list,
-    working_list,
-)
+from quintet.tasks.store.listing import RUNNING, Row, moves_of, task_at, waiting_list, working_list
 from quintet.tasks.store.rows import BODY, HEAD, body_of, head_of, task_of
 
-_SIFTED_AT_ONCE = 100
 _MOST_WRITES, _MOST_READS = 100, 100
 _PROMISE = "promise"
 _WAITS = "waits#"
@@ -45,15 +32,6 @@ class Promise:
     key: str
     task_id: str
     body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """`total` counts all that fit; `after` is where the next page begins, None when there is none."""
-
-    tasks: Sequence[Task]
-    total: int
-    after: str | None
 
 
 async def find(task_id: str) -> Task | None:
@@ -74,26 +52,20 @@ async def find(task_id: str) -> Task | None:
 
 
 async def heads(task_ids: Sequence[str]) -> dict[str, Task]:
-    """What lists show of these tasks."""
-    tasks, _ = await _heads_and(task_ids, [])
-    return tasks
+    """Without their bodies."""
+    items = await read_parts([head_key(each) for each in task_ids])
+    return {head["id"]: task_of(head["id"], int(head["rev"]), head["told"]) for head in map(shapes.HEAD.row, items)}
 
 
-async def _heads_and(
-    task_ids: Sequence[str], others: Sequence[dict[str, Any]]
-) -> tuple[dict[str, Task], list[dict[str, Any]]]:
-    """Heads by id, and the items under `others`, in as few requests as they take."""
-    keys = [*others, *(wire.to_item({"id": each, "part": HEAD}) for each in task_ids)]
-    tasks: dict[str, Task] = {}
-    beside: list[dict[str, Any]] = []
-    for start in range(0, len(keys), _MOST_READS):
-        for item in await counts.read_all(settings().table("tasks"), keys[start : start + _MOST_READS]):
-            if item["part"] == HEAD:
-                head = shapes.HEAD.read(item)
-                tasks[item["id"]] = task_of(item["id"], int(head["rev"]), head["told"])
-            else:
-                beside.append(item)
-    return tasks, beside
+def head_key(task_id: str) -> dict[str, Any]:
+    return {"id": {"S": task_id}, "part": {"S": HEAD}}
+
+
+async def read_parts(keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that are there, in no order, as DynamoDB tells them; in as few requests as they take."""
+    parts = [keys[start : start + _MOST_READS] for start in range(0, len(keys), _MOST_READS)]
+    found = await asyncio.gather(*(counts.read_raw(settings().table("tasks"), part) for part in parts))
+    return [item for items in found for item in items]
 
 
 def add(task: Task, promise: Promise | None, *also: Write) -> None:
@@ -109,25 +81,38 @@ def add(task: Task, promise: Promise | None, *also: Write) -> None:
         # One that has expired may still lie there: time to live takes its time.
         free = PartItem.id.does_not_exist() | (PartItem.expires_at < epoch(task.created_at))
         writes.append(lambda tx: tx.save(item, condition=free))
-    writes += [lambda tx: _parts(tx, None, task), *counts.moves(None, task), *map(_placed, rows_of(task))]
-    write_together([*writes, *also])
+    come, _ = moves_of(None, task)
+    try:
+        _write([*writes, lambda tx: _parts(tx, None, task), *counts.moves(None, task), *also], come, [])
+    except Unmet:
+        _leave(come)  # nobody else has ever had these
+        raise
 
 
 def change(before: Task, after: Task, *also: Write) -> None:
     """Raises Unmet(0) when somebody else has changed the task since it was read."""
-    gone, come = rows_of(before) - rows_of(after), rows_of(after) - rows_of(before)
     writes: list[Write] = [lambda tx: _parts(tx, before, after), *counts.moves(before, after), *also]
-    room = _MOST_WRITES - len(writes) - 1  # the first is two
-    if len(gone) + len(come) <= room:
+    _write(writes, *moves_of(before, after))
+
+
+def _write(writes: Sequence[Write], come: Sequence[Row], gone: Sequence[Row]) -> None:
+    """With the rows that come and go, as far as a transaction takes them; entries it always takes."""
+    if len(writes) + 1 + len(come) + len(gone) <= _MOST_WRITES:  # a task is two items
         write_together([*writes, *map(_placed, come), *map(_left, gone)])
         return
+    entries = [*map(_placed, filter(_is_entry, come)), *map(_left, filter(_is_entry, gone))]
     with RowItem.batch_write() as batch:
         for row in come:
-            batch.save(RowItem(row.list, row.place))
-    write_together(writes)
+            if not _is_entry(row):
+                batch.save(_item(row))
+    write_together([*writes, *entries])
+    _leave([row for row in gone if not _is_entry(row)])
+
+
+def _leave(rows: Iterable[Row]) -> None:
     with RowItem.batch_write() as batch:
-        for row in gone:
-            batch.delete(RowItem(row.list, row.place))
+        for row in rows:
+            batch.delete(_item(row))
 
 
 async def busy(role: str) -> tuple[int, int]:
@@ -191,111 +176,6 @@ def waiting_for(task_id: str) -> list[str]:
     return [item.part.removeprefix(_WAITS) for item in found]
 
 
-async def page(filters: Filters, order: Order, limit: int, offset: int = 0, after: str | None = None) -> Listed:
-    """`after` is where the page before ended: `offset` counts from there. What `offset` skips is read all the same."""
-    plan = plan_of(filters, order)
-    if after is not None and ("|" in after) is plan.sorted_after:
-        issue = "Belongs to a list in another order"
-        raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
-    if plan.sorted_after:
-        tasks = await _all_sorted(plan, filters, order)
-        begin = offset + next((place for place, task in enumerate(tasks, 1) if task.id == after), 0)
-        return _listed([(task.id, task) for task in tasks[begin : begin + limit + 1]], limit, len(tasks))
-    found, total = await _read(plan, filters, order, limit + 1, offset, after)
-    return _listed(found, limit, len(await _all_sorted(plan, filters, order)) if total is None else total)
-
-
-def _listed(found: list[tuple[str, Task]], limit: int, total: int) -> Listed:
-    """`found` has one more than was asked for, if there is one more."""
-    return Listed([task for _, task in found[:limit]], total, found[limit - 1][0] if len(found) > limit else None)
-
-
-async def _read(
-    plan: Plan, filters: Filters, order: Order, limit: int, offset: int, after: str | None
-) -> tuple[list[tuple[str, Task]], int | None]:
-    """Tasks with their cursors, and how many there are in all, where the histograms know."""
-    known: dict[str, Task] = {}
-    fitting: list[str] = []
-    async for cursors in _cursors(plan, order, after, _SIFTED_AT_ONCE if plan.sifted else offset + limit):
-        if plan.sifted:
-            known |= await heads([_task_of(cursor) for cursor in cursors])
-            cursors = [each for each in cursors if _is(known.get(_task_of(each)), filters)]
-        fitting += cursors
-        if len(fitting) >= offset + limit:
-            break
-    chosen = fitting[offset : offset + limit]
-    counters = counts.keys_of(filters)
-    more, cells = await _heads_and([_task_of(each) for each in chosen if _task_of(each) not in known], counters or [])
-    known |= more
-    found = [(cursor, known[_task_of(cursor)]) for cursor in chosen if _is(known.get(_task_of(cursor)), filters)]
-    return found, None if counters is None else counts.sum_of(cells, filters)
-
-
-def _is(task: Task | None, filters: Filters) -> bool:
-    """A row may be older than its task."""
-    return task is not None and filters.fit(task)
-
-
-async def _cursors(plan: Plan, order: Order, after: str | None, at_once: int) -> AsyncIterator[list[str]]:
-    """Places in the plan's segments, one stretch after the other, each with its segment's number before it."""
-    index, _, place = (after or "0|").partition("|")
-    for number, segment in enumerate(plan.segments[int(index) :], int(index)):
-        while True:
-            places = await _places(segment, order.descending, at_once, place)
-            yield [f"{number}|{each}" for each in places]
-            if len(places) < at_once:
-                break
-            place = places[-1]
-        place = ""
-
-
-def _task_of(cursor: str) -> str:
-    return task_at(cursor.partition("|")[2])
-
-
-async def _all_sorted(plan: Plan, filters: Filters, order: Order) -> list[Task]:
-    tasks: list[Task] = []
-    for segment in plan.segments:
-        place = ""
-        while True:
-            places = await _places(segment, order.descending, 1000, place)
-            known = await heads([task_at(each) for each in places])
-            tasks += [task for task in known.values() if filters.fit(task)]
-            if len(places) < 1000:
-                break
-            place = places[-1]
-    return sorted(tasks, key=lambda task: sort_key(task, order), reverse=order.descending)
-
-
-async def _places(segment: Segment, descending: bool, limit: int, after: str) -> list[str]:
-    """At most `limit` of them, beyond `after`."""
-    places: list[str] = []
-    start: dict[str, Any] | None = wire.to_item({"list": segment.list, "place": after}) if after else None
-    condition, values = "#list = :list", {":list": segment.list}
-    if (segment.first, segment.last) != WHOLE:
-        condition += " AND place BETWEEN :first AND :last"
-        values |= {":first": segment.first, ":last": segment.last}
-    while len(places) < limit:
-        answer = await wire.call(
-            "Query",
-            {
-                "TableName": settings().table("task-lists"),
-                "KeyConditionExpression": condition,
-                "ExpressionAttributeNames": {"#list": "list"},
-                "ExpressionAttributeValues": wire.to_item(values),
-                "ScanIndexForward": not descending,
-                "ConsistentRead": True,
-                "Limit": limit - len(places),
-                **({"ExclusiveStartKey": start} if start else {}),
-            },
-        )
-        places += [item["place"]["S"] for item in answer["Items"]]
-        start = answer.get("LastEvaluatedKey")
-        if not start:
-            break
-    return places
-
-
 def _parts(transaction: TransactWrite, before: Task | None, after: Task) -> None:
     """Its condition says that nobody else was here."""
     unchanged = PartItem.rev == before.rev if before else PartItem.id.does_not_exist()
@@ -306,10 +186,16 @@ def _parts(transaction: TransactWrite, before: Task | None, after: Task) -> None
 
 
 def _placed(row: Row) -> Write:
-    item = RowItem(row.list, row.place)
-    return lambda tx: tx.save(item)
+    return lambda tx: tx.save(_item(row))
 
 
 def _left(row: Row) -> Write:
-    item = RowItem(row.list, row.place)
-    return lambda tx: tx.delete(item)
+    return lambda tx: tx.delete(_item(row))
+
+
+def _item(row: Row) -> RowItem:
+    return RowItem(row.list, row.place, told=row.told)
+
+
+def _is_entry(row: Row) -> bool:
+    return row.told is not None
