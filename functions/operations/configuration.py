@@ -9,6 +9,7 @@ from quintet.configuration.model import SYSTEM, Document, changed, values_of
 from quintet.configuration.system import schema
 from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
+from quintet.gateway.live import views
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
 from quintet.http.work import offload
@@ -36,11 +37,12 @@ async def change(request: Request, editor: Editor, given: Annotated[Any, Body()]
     """What is not named stays as it is. `If-Match` refuses to change another version than the one that was read."""
     exchange = exchange_of(request)
     asked = request.headers.get("if-match")
+    catalogue = (await views().current()).catalogue
     for _ in range(_ATTEMPTS):
         before = await store.read(SYSTEM)
         if asked not in {None, "*", _etag(before)}:
             raise Failure(Kind.PRECONDITION_FAILED, "Somebody else has changed the configuration: read it again")
-        after = changed(before, given, schema(), at=exchange.at, by=editor.id)
+        after = changed(before, given, schema(catalogue.misnamed), at=exchange.at, by=editor.id)
         told = audited("configuration.changed", SYSTEM, {"version": after.version, "change": given}, editor.id)
         try:
             await offload(store.write, after, told)

@@ -89,11 +89,14 @@ async def configure(
     """What is not named stays as it is."""
     exchange, name = exchange_of(request), document_name(role)
     asked = request.headers.get("if-match")
+    catalogue = (await views().current()).catalogue
     for _ in range(_ATTEMPTS):
         before = await store.read(name)
         if asked not in {None, "*", _etag(before)}:
             raise Failure(Kind.PRECONDITION_FAILED, "Somebody else has changed this configuration: read it again")
-        after = changed(before, given, schema(role, await live.system()), at=exchange.at, by=caller.id)
+        after = changed(
+            before, given, schema(role, await live.system(), catalogue.misnamed), at=exchange.at, by=caller.id
+        )
         told = audited("configuration.changed", name, {"version": after.version, "change": given}, caller.id)
         try:
             await offload(store.write, after, told)

@@ -73,6 +73,16 @@ def test_an_unknown_key_is_named_by_its_path_in_the_documents_form(operator: Ope
     assert error["details"]["field"] == "escalation.approval"
 
 
+@pytest.mark.parametrize("name", ["default_model", "escalation_model", "fallback_model"])
+def test_a_model_that_the_catalogue_does_not_have_is_refused(operator: Operator, name: str) -> None:
+    answer = operator.put({"models": {name: "gpt-99"}})
+    assert answer.status == 422
+    details = answer.json()["error"]["details"]
+    assert details["field"] == f"models.{name}"
+    assert "claude-4.1-opus, " in details["issue"]
+    assert operator.put({"models": {name: "claude-4.1-opus"}}).status == 200
+
+
 def test_versions_tell_who_said_what(operator: Operator) -> None:
     operator.put({"models": {"timeout": 601}})
     operator.put({"models": {"timeout": 602}})

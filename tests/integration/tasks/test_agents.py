@@ -183,6 +183,8 @@ def test_the_documents_configuration_is_read_and_changed(caller: MakeCaller) -> 
     assert answer.status == 422
     assert answer.json()["error"]["details"]["field"] == "preferences.temperature"
     assert ada.refused("PUT", path, {"colour": "blue"}) == (422, "VALIDATION_ERROR")
+    unknown = ada("PUT", path, {"default_model": "gpt-99"})
+    assert (unknown.status, unknown.json()["error"]["details"]["field"]) == (422, "default_model")
     assert caller("viewer").refused("PUT", path, change) == (403, "FORBIDDEN")
     ada.data("PUT", path, {"preferences": {"timeout": 300}, "escalation_rules": {"security_threshold": 0.8}})
 

@@ -1,7 +1,7 @@
 """How an instance keeps up with the catalogue: cheaply, and never more than ten seconds behind."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -182,3 +182,11 @@ async def test_a_look_that_began_before_an_edit_is_not_waited_for_and_leaves_not
     held.set()
     await asyncio.sleep(0.01)
     assert (await views.current()).catalogue.generation == 2
+
+
+def test_names_that_nobody_should_work_with_are_refused_with_those_that_there_are() -> None:
+    off = replace(ECHO_MODEL, id="off", enabled=False, aliases=("rest",))
+    catalogue = Catalogue(1, {BUILTIN: BUILTIN_PROVIDER}, {ECHO: ECHO_MODEL, "off": off})
+    assert catalogue.misnamed(ECHO) is None
+    assert catalogue.misnamed("gpt-99") == f"There is no such model; there are: {ECHO}"
+    assert catalogue.misnamed("rest") == f"This model is switched off; there are: {ECHO}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from quintet.configuration.model import Leaf, Schema, Values, number, switch, told, whole, word
+from quintet.configuration.model import Leaf, Named, Schema, Values, any_name, name, number, switch, told, whole
 
 ROLES = ("architect", "implementer", "critic", "integrator")
 _CAPABILITIES: Mapping[str, list[str]] = {
@@ -19,12 +19,12 @@ def document_name(role: str) -> str:
     return f"agent#{role}"
 
 
-def schema(role: str, system: Values) -> Schema:
+def schema(role: str, system: Values, model: Named = any_name) -> Schema:
     """`system` is the system's document: what a role does not say for itself, that one says."""
     return {
         "role": told(role),
         "enabled": switch(True),
-        "default_model": word(system["models"]["default_model"]),
+        "default_model": name(system["models"]["default_model"], model),
         "capabilities": _words(_CAPABILITIES[role]),
         "constraints": {
             "max_files_per_task": whole(10, 0, 1000),

@@ -103,6 +103,20 @@ def word(default: str, longest: int = 128) -> Leaf:
     return Leaf(default, issue)
 
 
+Named = Callable[[str], str | None]
+"""What is wrong with a name that somebody gives, or nothing."""
+
+
+def any_name(_name: str) -> str | None:
+    """For those who only read: what was named may be gone since."""
+    return None
+
+
+def name(default: str, named: Named) -> Leaf:
+    spelled = word(default)
+    return Leaf(default, lambda value: spelled.issue(value) or named(value))
+
+
 def told(default: Any) -> Leaf:
     return Leaf(default, lambda _value: "Read only", read_only=True)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quintet.configuration.model import Leaf, Schema, number, switch, told, whole, word
+from quintet.configuration.model import Leaf, Named, Schema, any_name, name, number, switch, told, whole
 from quintet.settings import settings
 
 _ENVIRONMENTS = {"prod": "production", "dev": "development", "local": "development"}
@@ -18,8 +18,8 @@ def _time_zone(value: Any) -> str | None:
     return None
 
 
-def schema() -> Schema:
-    """Money is in USD here, as the document has it."""
+def schema(model: Named = any_name) -> Schema:
+    """Money is in USD here, as the document has it. `model` judges the names of models."""
     given = settings()
     return {
         "system": {
@@ -29,9 +29,9 @@ def schema() -> Schema:
             "maintenance_mode": switch(False),
         },
         "models": {
-            "default_model": word("glm-4.5"),
-            "escalation_model": word("claude-4.1-opus"),
-            "fallback_model": word("glm-4.5"),
+            "default_model": name("glm-4.5", model),
+            "escalation_model": name("claude-4.1-opus", model),
+            "fallback_model": name("glm-4.5", model),
             "timeout": whole(300, 1, 3600),
         },
         "escalation": {

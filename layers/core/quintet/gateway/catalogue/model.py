@@ -157,3 +157,11 @@ class Catalogue:
         if found is None:
             found = next((model for model in self.models.values() if name in model.aliases), None)
         return found
+
+    def misnamed(self, name: str) -> str | None:
+        """Why nobody should put this model to work; None when it can be."""
+        model = self.named(name)
+        if model is not None and model.enabled:
+            return None
+        known = ", ".join(sorted(each.id for each in self.models.values() if each.enabled))
+        return f"{'This model is switched off' if model else 'There is no such model'}; there are: {known}"
