@@ -91,6 +91,15 @@ def test_whoever_says_nothing_is_told_why_and_hung_up_on(front: str) -> None:
             socket.recv(timeout=20)
 
 
+def test_whoever_guesses_is_hung_up_on(front: str) -> None:
+    with connect(address(front)) as socket:
+        for _ in range(3):
+            socket.send(json.dumps({"type": "auth", "token": "a guess"}))
+            assert json.loads(socket.recv(timeout=20))["data"]["code"] == "UNAUTHORIZED"
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=20)
+
+
 def test_a_key_on_the_way_in_needs_no_message(front: str, key: str, function_environment: None) -> None:
     task = new_id("task", SystemClock().now())
     with connect(address(front), additional_headers={"X-API-Key": key}) as socket:

@@ -52,7 +52,7 @@ class House:
 
     @property
     def following(self) -> Following:
-        async def authenticate(credential: Credential, _now: datetime) -> Principal:
+        async def authenticate(_connection: Connection, credential: Credential, _now: datetime) -> Principal:
             if credential.text not in self.callers:
                 raise Failure(Kind.UNAUTHENTICATED, "Invalid authentication token")
             return self.callers[credential.text]
@@ -139,6 +139,29 @@ async def test_what_is_wrong_is_said_and_the_connection_stays(house: House, mess
     (told,) = await house.say("a", message)
     assert (told["type"], told["data"]["code"]) == ("error", code)
     assert (await house.say("a", {"type": "auth", "token": "viewer"}))[0]["type"] == "auth_success"
+
+
+@on_a_loop
+async def test_whoever_guesses_is_shown_the_door_at_the_third_attempt(house: House) -> None:
+    await house.open("a")
+    for _ in range(2):
+        (told,) = await house.say("a", {"type": "auth", "token": "wrong"})
+        assert told["data"]["code"] == "UNAUTHORIZED"
+        assert house.poster.closed == []
+    (told,) = await house.say("a", {"type": "auth", "token": "wrong"})
+    assert told["data"]["code"] == "UNAUTHORIZED"
+    assert house.poster.closed == ["a"]
+
+
+@on_a_loop
+async def test_attempts_side_by_side_count_one_by_one(house: House) -> None:
+    await house.open("a")
+    read = await house.connections.find("a")
+    assert read is not None
+    guess = json.dumps({"type": "auth", "token": "wrong"})
+    for _ in range(3):  # each knows the connection as it was before all of them
+        await house.following.message(read, guess)
+    assert house.poster.closed == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,18 @@ from quintet.identity.credentials import TOKEN_EXPIRED, Credential
 from quintet.identity.model import Principal
 from quintet.sockets.following.model import NEEDS, Follower, filters, kinds, message
 from quintet.sockets.following.telling import Log, Telling, gap
-from quintet.sockets.model import Accepted, Connection, Handshake, Poster, parsed
+from quintet.sockets.model import Accepted, Changed, Connection, Gone, Handshake, Poster, parsed
 from quintet.store.clock import Clock
 
 AUTH_SECONDS = 10
+MOST_REFUSALS = 3
+_SAVES = 8
 _LATE = f'Authenticate within {AUTH_SECONDS} seconds: send {{"type":"auth","token":"..."}}'
 _FIRST = 'Authenticate first: send {"type":"auth","token":"..."}'
 
-Authenticate = Callable[[Credential, datetime], Awaitable[Principal]]
+Authenticate = Callable[[Connection, Credential, datetime], Awaitable[Principal]]
+"""Counts the message like a request of this connection's, and records it."""
+
 Curfew = Callable[[str], Awaitable[None]]
 """Calls `Following.curfew` for this connection after AUTH_SECONDS."""
 
@@ -41,6 +45,8 @@ class Connections(Protocol):
     async def find(self, connection_id: str, /) -> Connection | None: ...
 
     async def name(self, connection_id: str, principal: Principal, /) -> None: ...
+
+    async def save(self, connection: Connection, /) -> Connection: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,7 @@ class Following:
         try:
             await self._obey(connection, _read(message))
         except Failure as failure:
-            word = failure.code or KYROS.words[failure.kind][1]
-            await self._say(connection, "error", {"code": word, "message": failure.message})
+            await self._tell(connection, failure)
 
     async def disconnect(self, connection: Connection) -> None:
         await self.telling.lost(connection.id)
@@ -96,12 +101,38 @@ class Following:
         token = given.get("token")
         if not isinstance(token, str) or not token:
             raise Failure(Kind.INVALID, "'token' must be a token or an API key")
-        principal = await self.authenticate(Credential(token, bearer=True), self.clock.now())
+        try:
+            principal = await self.authenticate(connection, Credential(token, bearer=True), self.clock.now())
+        except Failure as failure:
+            await self._refused(connection, failure)
+            return
         await self.connections.name(connection.id, principal)
         known = {"user_id": principal.id, "roles": list(principal.roles), "permissions": sorted(principal.permissions)}
         await self._say(connection, "auth_success", known)
         # The document's sample client subscribes when it is told that the way is open.
         await self._say(connection, "open", {"connection_id": connection.id})
+
+    async def _refused(self, connection: Connection, failure: Failure) -> None:
+        """Whoever cannot say who it is after a few attempts is guessing."""
+        refusals = await self._count(connection)
+        await self._tell(connection, failure)
+        if refusals >= MOST_REFUSALS:
+            await self.poster.close(connection.id)
+
+    async def _count(self, connection: Connection) -> int:
+        """How often this connection was refused so far, this time included; messages may come side by side."""
+        known: Connection | None = connection
+        for _ in range(_SAVES):
+            if known is None:
+                raise Gone
+            refusals = int(known.attributes.get("refusals", 0)) + 1
+            try:
+                await self.connections.save(known.with_attributes(refusals=refusals))
+            except Changed:
+                known = await self.connections.find(connection.id)
+            else:
+                return refusals
+        return MOST_REFUSALS
 
     async def _subscribe(self, connection: Connection, given: Mapping[str, Any]) -> None:
         principal = self._named(connection)
@@ -163,6 +194,10 @@ class Following:
         if not connection.principal.holds_at(self.clock.now()):
             raise Failure(Kind.UNAUTHENTICATED, TOKEN_EXPIRED)
         return connection.principal
+
+    async def _tell(self, connection: Connection, failure: Failure) -> None:
+        word = failure.code or KYROS.words[failure.kind][1]
+        await self._say(connection, "error", {"code": word, "message": failure.message})
 
     async def _say(self, connection: Connection, kind: str, data: Mapping[str, Any]) -> None:
         await self.poster.post(connection.id, message(kind, data, self.clock.now()))
