@@ -6,11 +6,13 @@ from fastapi import APIRouter, Depends, Request
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.catalogue.model import Model
+from quintet.gateway.failures import model_not_found
 from quintet.gateway.live import views
 from quintet.gateway.model import NANO
 from quintet.gateway.openai_models import is_openai_client, model_entry, model_list
 from quintet.gateway.view import View
 from quintet.http.answers import Json, envelope
+from quintet.http.dialects import OPENAI
 from quintet.http.exchange import exchange_of
 from quintet.identity.door import open_or_principal, permitted, principal
 from quintet.identity.model import Principal
@@ -25,7 +27,10 @@ router = APIRouter(prefix="/v1/models")
 
 async def reader(request: Request) -> Principal:
     """OpenAI's clients find here what they may name in a chat: they are let in where the chat lets them in."""
-    caller = await (open_or_principal if is_openai_client(request.headers) else principal)(request)
+    openai = is_openai_client(request.headers)
+    if openai:
+        exchange_of(request).dialect = OPENAI
+    caller = await (open_or_principal if openai else principal)(request)
     caller.need("read_models")
     return caller
 
@@ -110,7 +115,9 @@ async def select(
 async def one(name: str, request: Request, _caller: Reader) -> Json:
     view, exchange = await views().current(), exchange_of(request)
     model = view.catalogue.named(name)
-    if is_openai_client(request.headers) and (model is not None or name in _spoken_for()):
+    if is_openai_client(request.headers):
+        if model is None and name not in _spoken_for():
+            raise model_not_found(name)
         return Json(model_entry(model.id, model.provider) if model else model_entry(name, _OWNER))
     if model is None:
         raise Failure(Kind.NOT_FOUND, f"There is no model '{name}'")

@@ -111,6 +111,13 @@ def test_openais_packages_get_their_own_list(caller: MakeCaller) -> None:
         assert (one["id"], one["object"]) == (name, "model")
 
 
+def test_openais_packages_are_refused_in_their_own_words(caller: MakeCaller) -> None:
+    missing = caller()("GET", "/v1/models/gpt-0", X_Stainless_Lang="python")
+    told = {"type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+    assert (missing.status, missing.json()["error"]) == (404, {"message": "The model 'gpt-0' does not exist", **told})
+    assert caller()("GET", "/v1/models/gpt-0").json()["error"]["code"] == "NOT_FOUND"
+
+
 def test_openais_packages_are_let_in_where_the_stack_is_open(function_environment: None) -> None:
     from tasks.app import handler
 
