@@ -73,6 +73,32 @@ def app() -> Edge:
     return create_app("tasks", [router], gate=gate, recorder=record)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("POST", "/step", "/step"),
+        ("GET", "/v1/tasks/s3cret", "/v1/tasks/{task_id}"),
+        ("GET", "/v1/no/such", "unmatched"),
+    ],
+)
+@on_a_loop
+async def test_who_is_turned_away_at_the_gate_is_recorded_at_the_path_they_came_for(
+    method: str, path: str, route: str
+) -> None:
+    recorded: list[Exchange] = []
+
+    async def gate(_exchange: Exchange) -> None:
+        raise Failure(Kind.LIMITED, "Rate limit exceeded")
+
+    async def record(exchange: Exchange) -> None:
+        recorded.append(exchange)
+
+    edge = app()
+    edge.gate, edge.recorder = gate, record
+    assert (await ask(edge, method, path)).status == 429
+    assert [each.route for each in recorded] == [route]
+
+
 def posted(body: Any) -> dict[str, Any]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return {"headers": {"Content-Type": "application/json"}, "body": content}

@@ -42,7 +42,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
         app.known += [route for route in router.routes if isinstance(route, Route)]
-    return Edge(Direct(app, app.known, as_failure), group, gate, recorder, clock or SystemClock())
+    return Edge(Direct(app, app.known, as_failure), group, gate, recorder, clock or SystemClock(), app.template)
 
 
 class _Routes(FastAPI):
@@ -57,6 +57,10 @@ class _Routes(FastAPI):
         return ", ".join(
             sorted({name for each in self.known if each.path_regex.match(path) for name in each.methods or ()})
         )
+
+    def template(self, path: str) -> str:
+        """Empty for a path that has no route."""
+        return next((each.path for each in self.known if each.path_regex.match(path)), "")
 
     def build_middleware_stack(self) -> ASGIApp:
         return ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=self.exception_handlers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from quintet.errors import Failure, Kind
@@ -31,12 +32,22 @@ log = logging.getLogger("quintet.http")
 class Edge:
     """An ASGI app around an ASGI app, with no task of its own: a framework's middleware costs more than a route."""
 
-    def __init__(self, inner: Any, group: str, gate: Gate, recorder: Recorder, clock: Clock) -> None:
+    def __init__(
+        self,
+        inner: Any,
+        group: str,
+        gate: Gate,
+        recorder: Recorder,
+        clock: Clock,
+        template: Callable[[str], str] = lambda _path: "",
+    ) -> None:
+        """`template` names the route that a path leads to, for those who are turned away before they get there."""
         self.inner = inner
         self.group = group
         self.gate = gate
         self.recorder = recorder
         self.clock = clock
+        self.template = template
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -53,6 +64,8 @@ class Edge:
                 await self.gate(exchange)
                 await self.inner(scope, _bounded(exchange, receive), answer.send)
         except Failure as failure:
+            if "route" not in scope:
+                exchange.route = self.template(exchange.path)
             await answer.refuse(scope, receive, failure)
         except Exception as error:
             if isinstance(error, TimeoutError) and patience.expired():
