@@ -46,6 +46,21 @@ async def test_a_persona_knows_who_it_is_and_what_was_said() -> None:
 
 
 @on_a_loop
+async def test_the_result_of_a_call_in_the_deprecated_form_reaches_the_model() -> None:
+    """It has no ids, and one call at a time."""
+    room = Room(FakeGateway(Script(calls(("weather", "{}"), ("weather", '{"day":1}')), "Sunny.")))
+    question = {"role": "user", "content": "How is the weather?"}
+    call = {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": "{}"}}
+    await room.say([question], functions=[TOOL["function"]])
+    await room.say(
+        [question, call, {"role": "function", "name": "weather", "content": "sun"}], functions=[TOOL["function"]]
+    )
+    last = room.gateway.asked[-1].ask.messages[1:]
+    assert [each["role"] for each in last] == ["user", "assistant", "tool"]
+    assert [each["id"] for each in last[1]["tool_calls"]] == [last[2]["tool_call_id"]]
+
+
+@on_a_loop
 async def test_callers_do_not_hear_each_other() -> None:
     room = Room()
     for number in range(500):

@@ -11,6 +11,7 @@ from typing import Any, Self
 from quintet.errors import Failure, Kind
 from quintet.gateway.model import Choice, Delta, Gateway, Journal, Message, Payer, ToolCall, Usage
 from quintet.personas import history, prompts
+from quintet.personas.chat.messages import legacy_id
 from quintet.personas.chat.request import ChatRequest
 from quintet.personas.chat.tools import name_of
 from quintet.personas.doing import Doing, Line
@@ -157,7 +158,7 @@ class _Speaking:
             mine = [call for call in choice.tool_calls if call.name in answer.own]
             if not mine or len(mine) < len(choice.tool_calls) or number == MOST_ROUNDS:
                 theirs = tuple(without(answer.own, each) for each in completion.choices)
-                self._said.append(message_of(theirs[0]))
+                self._said.append(message_of(_spelt(theirs[0]) if self._request.functions else theirs[0]))
                 self._turn.told = Outcome(completion.model, theirs, usage)
                 return [Delta(finish_reason=each.finish_reason, choice=n) for n, each in enumerate(theirs)]
             self._inner.append(message_of(choice))
@@ -235,6 +236,11 @@ class _Speaking:
                 await self._talk.conversations.end(session.key, self._talk.clock.now(), Status.FAILED)
             elif doing.metrics != Metrics():
                 await self._talk.conversations.commit(held.turn, session, doing.metrics)
+
+
+def _spelt(choice: Choice) -> Choice:
+    """As a caller knows it who speaks the deprecated form: one call, and no id of its own."""
+    return replace(choice, tool_calls=tuple(replace(call, id=legacy_id(call.name)) for call in choice.tool_calls[:1]))
 
 
 def message_of(choice: Choice) -> Message:

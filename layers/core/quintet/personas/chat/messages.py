@@ -38,7 +38,7 @@ def _message(told: Mapping[str, Any], place: int) -> Message:
         if message["content"] is None and not message.get("tool_calls"):
             message["content"] = _refusal(told, where)
     elif role == "function":
-        message.update({"role": "tool", "tool_call_id": _legacy_id(str(message.pop("name", "")))})
+        message.update({"role": "tool", "tool_call_id": legacy_id(str(message.pop("name", "")))})
     elif role == "tool":
         if not told.get("tool_call_id"):
             refuse(f"{where}.tool_call_id", "Field required")
@@ -99,7 +99,7 @@ def _calls(told: Mapping[str, Any], where: str) -> dict[str, Any]:
         arguments = text(function.get("arguments", ""), f"{where}.function_call.arguments")
         return {
             "tool_calls": [
-                {"id": _legacy_id(name), "type": "function", "function": {"name": name, "arguments": arguments}}
+                {"id": legacy_id(name), "type": "function", "function": {"name": name, "arguments": arguments}}
             ]
         }
     return {}
@@ -121,6 +121,6 @@ def _refusal(told: Mapping[str, Any], where: str) -> str:
     return "" if refusal is None else text(refusal, f"{where}.refusal")
 
 
-def _legacy_id(name: str) -> str:
+def legacy_id(name: str) -> str:
     """The deprecated form has no ids: one call of a name at a time."""
     return f"call_{name}"
