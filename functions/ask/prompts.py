@@ -168,7 +168,6 @@ async def _events(streamed: Streamed, opened: Opened | None, asked: Exchange) ->
 
 
 def _broken(failure: Failure, opened: Opened | None, asked: Exchange) -> bytes:
-    asked.failure = failure
     body = TORON.body(_quiet(failure) if opened else failure, asked.at, asked.request_id)
     return frame(json.dumps(body, ensure_ascii=False), event="error")
 

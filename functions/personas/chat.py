@@ -89,7 +89,6 @@ async def streamed(exchange: Exchange, turn: Turn, answering: Answering, *, name
 
 def broken(exchange: Exchange, failure: Failure) -> bytes:
     """An error in the middle, as OpenAI's clients read it."""
-    exchange.failure = failure
     return frame(Json({}).render(OPENAI.body(failure, exchange.at, exchange.request_id)).decode())
 
 

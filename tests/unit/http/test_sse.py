@@ -143,21 +143,33 @@ async def test_closes_the_source_when_the_request_is_cancelled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "told", "status"),
     [
-        (Failure(Kind.UPSTREAM, "the vendor failed"), b"upstream: the vendor failed"),
-        (LookupError("s3cret"), b"internal: Internal server error"),
+        (Failure(Kind.UPSTREAM, "the vendor failed"), b"upstream: the vendor failed", 502),
+        (LookupError("s3cret"), b"internal: Internal server error", 500),
     ],
 )
 @on_a_loop
-async def test_a_failure_after_the_first_byte_is_an_event(error: Exception, told: bytes) -> None:
+async def test_a_failure_after_the_first_byte_is_an_event_and_recorded_as_a_failure(
+    error: Exception, told: bytes, status: int
+) -> None:
     async def source() -> Source:
         yield frame("one")
         raise error
 
-    answer = await ask(app(source), "GET", "/api/v1/stream")
+    recorded: list[Exchange] = []
+
+    async def record(exchange: Exchange) -> None:
+        recorded.append(exchange)
+
+    edge = app(source)
+    edge.recorder = record
+    answer = await ask(edge, "GET", "/api/v1/stream")
     assert answer.body == b"data: one\n\nevent: error\ndata: " + told + b"\n\n"
     assert answer.whole
+    assert answer.status == 200
+    assert [each.status for each in recorded] == [status]
+    assert recorded[0].failure is not None
 
 
 class LambdaContext:

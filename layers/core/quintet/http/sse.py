@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from quintet.errors import Failure, Kind
-from quintet.http.exchange import exchange_of
+from quintet.http.exchange import Exchange, exchange_of
 
 HEARTBEAT_SECONDS = 15.0
 _LAST_WORDS = 3.0  # seconds that a Lambda keeps of its time to end the stream; more than the edge keeps
@@ -58,10 +58,11 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        feed = asyncio.create_task(self._feed(send))
+        exchange = exchange_of(scope)
+        feed = asyncio.create_task(self._feed(exchange, send))
         beat = asyncio.create_task(self._beat(send))
         gone = asyncio.create_task(_disconnected(receive))
-        patience = exchange_of(scope).patience(_LAST_WORDS)
+        patience = exchange.patience(_LAST_WORDS)
         try:
             over, _ = await asyncio.wait({feed, gone}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -71,20 +72,25 @@ class EventStream(Response):
         if not feed.cancelled():
             feed.result()
         elif not over:
-            await self._out(send, self._on_error(Failure(Kind.TIMEOUT, "The answer took too long to finish")))
+            await self._broken(exchange, send, Failure(Kind.TIMEOUT, "The answer took too long to finish"))
         if gone not in over:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _feed(self, send: Send) -> None:
+    async def _feed(self, exchange: Exchange, send: Send) -> None:
         async with aclosing(self._source) as source:
             try:
                 async for body in source:
                     await self._out(send, body)
             except Failure as failure:
-                await self._out(send, self._on_error(failure))
+                await self._broken(exchange, send, failure)
             except Exception:
                 log.exception("a stream failed midway")
-                await self._out(send, self._on_error(Failure(Kind.INTERNAL, "Internal server error")))
+                await self._broken(exchange, send, Failure(Kind.INTERNAL, "Internal server error"))
+
+    async def _broken(self, exchange: Exchange, send: Send, failure: Failure) -> None:
+        """The record says what the status would have been, had it been known in time."""
+        exchange.failure, exchange.status = failure, exchange.dialect.status(failure)
+        await self._out(send, self._on_error(failure))
 
     async def _beat(self, send: Send) -> None:
         self._last_sent = time.monotonic()
