@@ -90,6 +90,17 @@ test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at 
 	@STACK=localstack $(RUN) -m pytest -q --ignore tests/integration/local --ignore tests/e2e/test_run.py \
 	  --ignore tests/unit $(T)
 
+SEED ?=
+NUMBER ?= 10
+
+.PHONY: test-permissions
+test-permissions: $(VENV)/.dev $(NODE_MODULES) ## Take permissions away: a test has to fail (NUMBER=10, 0 = all; SEED= repeats a choice)
+	@$(RUN) -m tests.roles.run --number $(NUMBER) $(if $(SEED),--seed $(SEED)) --kept .build/roles/$$(date +%s)
+
+.PHONY: units
+units: $(VENV)/.dev ## Measure what each kind of request uses of AWS, for `make cost` (UNITS=--check compares)
+	@$(RUN) -m tests.bench.units $(UNITS)
+
 # What the gateway is compared with has an environment of its own.
 .build/litellm/.installed: requirements/bench.txt | $(VENV)/.dev
 	@echo "installing what the gateway is compared with"
@@ -170,7 +181,7 @@ adopt: $(VENV)/.local ## Take along what a deleted stack has left (FROM=its pref
 	@$(RESTORE) --adopt "$(FROM)"
 
 .PHONY: cost
-cost: $(VENV)/.local ## What it costs in an AWS account (COST="--model-call-ms 3000")
+cost: $(VENV)/.local ## What it costs in an AWS account (COST="--model-seconds 3")
 	@$(RUN) -m infra.cost $(COST)
 
 .PHONY: check

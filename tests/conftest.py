@@ -12,7 +12,6 @@
 - `tests/gateway.py` calls a function's handler with the events of API Gateway.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,15 +25,8 @@ import requests
 from infra.local.emulator import GATEWAY_HEADER, Emulator, Endpoint
 from infra.local.system import PARAMETERS, System, listen
 from quintet.settings import settings
-from tests import localstack
-
-
-class FunctionFailed(Exception):  # noqa: N818 - an outcome
-    """`type` is the name of the exception that the function raised."""
-
-    def __init__(self, told: Any) -> None:
-        super().__init__(str(told))
-        self.type = told.get("errorType", "") if isinstance(told, dict) else ""
+from tests import localstack, roles
+from tests.roles.carrying import DeployedSystem, NotingEmulator, carried, invoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +40,7 @@ class Stack:
 
     def invoke(self, function: str, event: Any) -> Any:
         """By its name in template.yaml. Raises FunctionFailed."""
-        name = self.system.deployed.names[function]
-        answer = self.lambda_.invoke(FunctionName=name, Payload=json.dumps(event).encode())
-        told = json.loads(answer["Payload"].read() or b"null")
-        if "FunctionError" in answer:
-            raise FunctionFailed(told)
-        return told
+        return invoked(self.lambda_, self.system.deployed.names[function], event)
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Through the deployed REST API; the function runs in its own role. `options` are those of `requests`."""
@@ -70,13 +57,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             endpoint = parts.enter_context(localstack.endpoint())
         else:
             log = parts.enter_context((tmp_path_factory.mktemp("emulator") / "log").open("w"))
-            endpoint = parts.enter_context(Emulator(log=log)).endpoint
+            folder = roles.wanted()
+            emulator = NotingEmulator(folder, log=log) if folder else Emulator(log=log)
+            endpoint = parts.enter_context(emulator).endpoint
         # The front's port is known before the front is: the functions are told of it.
         listening = [parts.enter_context(each) for each in listen(0)]
         given = {"WEBHOOK_LOCAL_RECEIVERS": "true"}  # tests listen on loopback
-        system = System(endpoint, listening, given=given, elsewhere=elsewhere)
+        made = DeployedSystem if roles.wanted() else System
+        system = made(endpoint, listening, given=given, elsewhere=elsewhere, template=roles.template())
         system.deploy()
-        yield Stack(system, endpoint.client("lambda"))
+        stack = Stack(system, endpoint.client("lambda"))
+        if folder := roles.wanted():
+            parts.enter_context(carried(stack.lambda_, system, folder))
+        yield stack
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +101,8 @@ def as_function(stack: Stack, patch: pytest.MonkeyPatch, given: Mapping[str, str
 
 @pytest.fixture(scope="session")
 def _table_copies(stack: Stack) -> str:
+    if roles.wanted():  # the deployed functions have but one set of tables
+        return stack.system.environment()["TABLE_PREFIX"]
     return copy_tables(stack, "quiet-")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from quintet.sockets.dispatch import Dispatcher
 from quintet.telemetry.requests import record
+from sockets.charging import charge
 from sockets.protocols import PROTOCOLS
 from sockets.services import connections, door, poster
 
@@ -16,6 +17,7 @@ dispatch = Dispatcher(PROTOCOLS, connections, door, record, poster=poster)
 async def handler(event: dict[str, Any]) -> dict[str, Any]:
     """API Gateway's events, and the queue's word that a connection's time to say who it is has come to its end."""
     if "Records" not in event:
+        charge(event)
         return await dispatch(event)
     from sockets.following import following
 

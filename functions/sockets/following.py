@@ -17,6 +17,7 @@ from quintet.sockets.following.protocol import AUTH_SECONDS, Following
 from quintet.sockets.following.telling import Telling
 from quintet.sockets.model import Connection
 from quintet.store.clock import SystemClock
+from quintet.store.meter import charged
 from sockets.services import connections, door, messages, poster
 
 _clock = SystemClock()
@@ -46,4 +47,5 @@ def _send(connection_id: str) -> None:
 def _sqs() -> Any:
     import botocore.session
 
-    return botocore.session.get_session().create_client("sqs", region_name=settings().aws_region)
+    client = botocore.session.get_session().create_client("sqs", region_name=settings().aws_region)
+    return charged(client, "sqs_request")

@@ -4,8 +4,12 @@ from quintet.telemetry.lambdas import consume
 
 from typing import Any
 
+from quintet.store.meter import used
 from workflow import services
 from workflow.sweeping import sweep
+
+# What Step Functions charges for with each step: the step itself, and the states on the way to the next one.
+TRANSITIONS = {"begin": 2, "plan": 2, "finish": 2, "fail": 2, "open_escalation": 2, "await_decision": 2, "rerun": 2}
 
 
 @consume
@@ -13,9 +17,12 @@ async def handler(event: dict[str, Any]) -> dict[str, Any]:
     """What an execution asks for is named `step`; a schedule's tick names none."""
     if "step" not in event:
         return await sweep()
+    used("state_transition", TRANSITIONS.get(event["step"], 1))
     match event:
         case {"step": "begin", "task_id": str(task_id), "run": int(run)}:
-            return await services.runner().begin(task_id, run)
+            begun = await services.runner().begin(task_id, run)
+            used("state_transition", int(begun["next"] != "go"))  # it waits, and begins again
+            return begun
         case {"step": "plan", "task_id": str(task_id), "run": int(run)}:
             return await services.runner().plan(task_id, run)
         case {"step": "work", "task_id": str(task_id), "run": int(run), "index": int(index)}:

@@ -63,7 +63,7 @@ class Deployed:
 
 
 class Deployment:
-    """`without` are the beginnings of resource types that this endpoint does not have."""
+    """`without` are the beginnings of resource types that this endpoint does not have; `template` is the root's own."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class Deployment:
         packages: Packages,
         *,
         root: Path = ROOT,
+        template: Path | None = None,
         without: tuple[str, ...] = NOT_EMULATED,
         stack: str = STACK,
         say: Say = print,
@@ -78,7 +79,7 @@ class Deployment:
         self.endpoint = endpoint
         self.code = root / "functions"
         self.stack = stack
-        self._source = root / "template.yaml"
+        self._source = template or root / "template.yaml"
         self._packages = packages
         self._without = without
         self._say = say

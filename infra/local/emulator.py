@@ -72,6 +72,9 @@ class Emulator:
     With `data`, what it has is kept there; `held` are the descriptors of the locks that guard the directory.
     """
 
+    module = "infra.local.ministack"
+    told: dict[str, str] = {}  # noqa: RUF012 - in its environment; nobody writes to it
+
     def __init__(
         self,
         *,
@@ -86,11 +89,11 @@ class Emulator:
             "secret_key": secrets.token_hex(20),
             "gateway_key": secrets.token_hex(20),
         }
-        told = {**keys, "region": region, "data": str(data) if data else None, "log_level": level}
+        given = {**keys, "region": region, "data": str(data) if data else None, "log_level": level}
         self._scratch = tempfile.mkdtemp(prefix="quintet-")
-        environment = bare_environment() | {"TMPDIR": self._scratch}
+        environment = bare_environment() | {"TMPDIR": self._scratch} | self.told
         try:
-            self._child = Child("infra.local.ministack", told, environment=environment, log=log, pass_fds=held)
+            self._child = Child(self.module, given, environment=environment, log=log, pass_fds=held)
             try:
                 port = self._child.reply(READY_SECONDS)["port"]
             except BaseException:

@@ -33,6 +33,8 @@ FRONT_ALONE = ("AWS::ApiGatewayV2::", "AWS::Logs::QueryDefinition")
 class System:
     """`given` goes to every function, over SETTINGS. `elsewhere`: the endpoint is not an emulator of ours."""
 
+    front_module = "infra.local.front"
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -41,13 +43,14 @@ class System:
         given: Mapping[str, str] | None = None,
         elsewhere: bool = False,
         root: Path = ROOT,
+        template: Path | None = None,
         say: Say = print,
     ) -> None:
         self.endpoint = endpoint
         self.url = f"http://127.0.0.1:{listening[0].getsockname()[1]}"
         packages = Bundle(root) if elsewhere else WorkingTree(root)
         without = FRONT_ALONE if elsewhere else NOT_EMULATED
-        self.deployment = Deployment(endpoint, packages, root=root, without=without, say=say)
+        self.deployment = Deployment(endpoint, packages, root=root, template=template, without=without, say=say)
         self._listening = listening
         self._given = given or {}
         self._key = secrets.token_urlsafe(24)  # opens the way from functions to open WebSockets
@@ -86,7 +89,7 @@ class System:
             "key": self._key,
             "listening": descriptors,
         }
-        child = Child("infra.local.front", told, environment=self.environment(), pass_fds=descriptors)
+        child = Child(self.front_module, told, environment=self.environment(), pass_fds=descriptors)
         try:
             child.reply(READY_SECONDS)  # loaded
             if before is not None:

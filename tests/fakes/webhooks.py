@@ -1,9 +1,10 @@
 """The webhooks tables and queue in memory, and receivers that behave as they are told."""
 
 import asyncio
+import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -184,3 +185,27 @@ async def receiving(answer: Callable[[int], Awaitable[bytes | None]]) -> Any:
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def listening_receiver() -> Iterator[Receiver]:
+    """On a loop of its own."""
+    loop = asyncio.new_event_loop()
+    ready, done = threading.Event(), asyncio.Event()
+    found: list[Receiver] = []
+
+    async def run() -> None:
+        async with receiving(says(200)) as one:
+            found.append(one)
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    ready.wait()
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()
+        loop.close()

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from infra.local.template import Template
 from operations.queues import QUEUES
+from quintet.http.exchange import open_exchange
 from quintet.telemetry import emf
 
 # AWS's own, of the services that we use.
@@ -79,6 +81,7 @@ def test_dashboards_show_only_what_somebody_emits(watching: Template, template: 
 
 def test_alarms_look_only_at_what_somebody_emits(watching: Template, template: Template) -> None:
     alarms = [properties for _, properties in watching.of_type("AWS::CloudWatch::Alarm")]
+    assert len(alarms) > 30
     _check(
         [
             (
@@ -90,6 +93,46 @@ def test_alarms_look_only_at_what_somebody_emits(watching: Template, template: T
         ],
         template,
     )
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        ("Quintet", "Nonsense", {"Stack": "quintet", "Group": "broker"}),
+        ("Quintet", "CallCost", {"Stack": "quintet", "Group": "broker"}),
+        ("Quintet", "Latency", {"Stack": "quintet", "Group": "nobody"}),
+        ("AWS/Lambda", "Mistakes", {"FunctionName": "quintet-broker"}),
+        ("AWS/Lambda", "Errors", {"FunctionName": "quintet-nobody"}),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "quintet-nowhere"}),
+    ],
+)
+def test_what_nobody_emits_is_found(template: Template, metric: Metric) -> None:
+    with pytest.raises((AssertionError, KeyError)):
+        _check([metric], template)
+
+
+def test_all_that_is_declared_is_emitted() -> None:
+    scope: dict[str, Any] = {"headers": [], "method": "POST", "path": "/v1/chat"}
+    exchange = open_exchange(scope, "broker", datetime(2026, 11, 29, tzinfo=UTC))
+    call = {
+        "model": "m",
+        "provider": "p",
+        "status": "ok",
+        "cost": 1,
+        "latency_ms": 1,
+        "overhead_ms": 1,
+        "input_tokens": 1,
+        "output_tokens": 1,
+    }
+    record = {"facts": {"calls": [call]}}
+    for declared, lines in (
+        (emf.REQUEST, [emf.request_line(exchange)]),
+        (emf.CALL, list(emf.call_lines(exchange.at, record))),
+    ):
+        (line,) = map(json.loads, lines)
+        (definition,) = line["_aws"]["CloudWatchMetrics"]
+        assert {each["Name"]: each["Unit"] for each in definition["Metrics"]} == declared
+        assert declared.keys() <= line.keys()
 
 
 def test_widgets_lie_beside_each_other_on_a_grid_of_24(watching: Template) -> None:

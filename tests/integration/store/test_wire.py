@@ -12,7 +12,8 @@ from quintet.net.client import NetError
 from quintet.settings import settings
 from quintet.store import credentials as credentials_module
 from quintet.store import wire
-from quintet.store.wire import Call, Reason, WireError, call, metered, metered_so_far, watched
+from quintet.store.meter import metered, metered_so_far
+from quintet.store.wire import Call, Reason, WireError, call, watched
 from tests.loops import on_a_loop
 from tests.servers import Peer, serving
 
@@ -244,7 +245,7 @@ async def test_a_meter_tells_reads_from_writes(table: Table) -> None:
     with metered() as meter:
         await call("GetItem", GET)
         await asyncio.create_task(call("PutItem", {}))
-    assert (meter.reads, meter.writes) == (0.5, 2.0)
+    assert meter.used == {"dynamodb_read_unit": 0.5, "dynamodb_write_unit": 2.0}
     assert metered_so_far() is None
 
 

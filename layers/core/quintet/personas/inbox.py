@@ -7,6 +7,7 @@ from typing import Any
 
 from quintet.http.work import offload
 from quintet.settings import settings
+from quintet.store.meter import charged
 
 
 class Queue:
@@ -23,4 +24,5 @@ def _send(body: str) -> None:
 def _client() -> Any:
     import botocore.session
 
-    return botocore.session.get_session().create_client("sqs", region_name=settings().aws_region)
+    client = botocore.session.get_session().create_client("sqs", region_name=settings().aws_region)
+    return charged(client, "sqs_request")

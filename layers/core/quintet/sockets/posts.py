@@ -13,10 +13,12 @@ from quintet.net.sigv4 import sign
 from quintet.settings import settings
 from quintet.sockets.model import MAX_MESSAGE, Connections, Gone, too_large
 from quintet.store.credentials import credentials
+from quintet.store.meter import used
 
 _SECONDS = 10.0  # one attempt: whoever reads nothing for so long has lost the connection
 _ATTEMPTS = 4
 _PAUSE = 0.05
+_CHARGED_BYTES = 32 << 10  # a message is charged for by pieces of this size
 
 
 class Posts:
@@ -69,6 +71,8 @@ async def _ask(method: str, connection_id: str, body: bytes) -> Response:
             method=method,
             path=urlsplit(url).path,
         )
+        if body:
+            used("websocket_message", -(-len(body) // _CHARGED_BYTES))
         answer = await client.send(method, url, headers=headers, body=body, timeout=_SECONDS, idempotent=False)
         if answer.status != 429 or attempt == _ATTEMPTS:
             return answer

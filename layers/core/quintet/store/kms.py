@@ -10,6 +10,7 @@ from quintet.net import client
 from quintet.net.sigv4 import sign
 from quintet.settings import settings
 from quintet.store.credentials import credentials
+from quintet.store.meter import used
 
 Context = Mapping[str, str]
 _SECONDS = 5.0
@@ -49,6 +50,7 @@ async def _ask(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         headers={"content-type": "application/x-amz-json-1.1", "x-amz-target": f"TrentService.{operation}"},
         now=datetime.now(UTC),
     )
+    used("kms_request")
     answer = await client.send("POST", url, headers=headers, body=body, timeout=_SECONDS, idempotent=True)
     told = json.loads(answer.body or b"{}")
     if answer.status != 200:

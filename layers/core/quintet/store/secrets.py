@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from quintet.settings import settings
+from quintet.store.meter import charged
 
 _KEEP_SECONDS = 300.0
 _kept: dict[str, tuple[float, dict[str, str]]] = {}
@@ -40,4 +41,5 @@ def _read(store: str) -> dict[str, str]:
 def _client() -> Any:
     import botocore.session
 
-    return botocore.session.get_session().create_client("secretsmanager", region_name=settings().aws_region)
+    client = botocore.session.get_session().create_client("secretsmanager", region_name=settings().aws_region)
+    return charged(client, "secret_request")

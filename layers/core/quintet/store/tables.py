@@ -13,13 +13,23 @@ from pynamodb.models import Model
 
 from quintet.settings import settings
 from quintet.store.items import to_item
+from quintet.store.meter import asking, consumed
 from quintet.store.shapes import NUMBER, Shape
+
+
+class Metered(Connection):
+    """What it consumes is counted where somebody measures."""
+
+    def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = super()._make_api_call(operation_name, dict(asking(operation_kwargs)))
+        consumed(operation_name, answer)
+        return answer
 
 
 @cache
 def connection() -> Connection:
     """PynamoDB opens one client per model (45 ms each, at first use): we share one."""
-    return Connection(region=settings().aws_region, connect_timeout_seconds=2, read_timeout_seconds=10)
+    return Metered(region=settings().aws_region, connect_timeout_seconds=2, read_timeout_seconds=10)
 
 
 class TableName:

@@ -16,17 +16,15 @@ from quintet.net.sigv4 import sign
 from quintet.settings import settings
 from quintet.store.credentials import credentials
 from quintet.store.items import from_item, to_item
+from quintet.store.meter import asking, consumed
 
 __all__ = [
     "Call",
-    "Meter",
     "NetError",
     "Reason",
     "WireError",
     "call",
     "from_item",
-    "metered",
-    "metered_so_far",
     "to_item",
     "watched",
 ]
@@ -99,8 +97,8 @@ async def call(
     """
     repeatable = idempotent or operation in _READS or "ClientRequestToken" in request
     watch = _watching.get()
-    meter = _metering.get()
-    if meter is not None or (watch is not None and watch.capacity):
+    request = asking(request)
+    if watch is not None and watch.capacity:
         request = {**request, "ReturnConsumedCapacity": "TOTAL"}
     body = _encode(request).encode(errors="replace")  # half a surrogate pair is no text: DynamoDB refuses it
     now = asyncio.get_running_loop().time
@@ -118,10 +116,9 @@ async def call(
             await asyncio.sleep(waiting)
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
+            units = consumed(operation, answer)
             if watch is not None:
-                watch.calls.append(Call(operation, _consumed(answer)))
-            if meter is not None:
-                meter.add(operation, _consumed(answer))
+                watch.calls.append(Call(operation, units))
             return answer
     raise AssertionError("the last attempt returns or raises")
 
@@ -151,44 +148,6 @@ def watched(*, capacity: bool = False) -> Iterator[list[Call]]:
         yield watch.calls
     finally:
         _watching.reset(token)
-
-
-@dataclass(slots=True)
-class Meter:
-    """The units that were consumed so far."""
-
-    reads: float = 0.0
-    writes: float = 0.0
-
-    def add(self, operation: str, units: float) -> None:
-        if operation in _READS:
-            self.reads += units
-        else:
-            self.writes += units
-
-
-_metering: ContextVar[Meter | None] = ContextVar("metering", default=None)
-
-
-@contextmanager
-def metered() -> Iterator[Meter]:
-    """Adds up what this block consumes, and tasks that it starts. Blocks in blocks count for themselves."""
-    meter = Meter()
-    token = _metering.set(meter)
-    try:
-        yield meter
-    finally:
-        _metering.reset(token)
-
-
-def metered_so_far() -> Meter | None:
-    """None where nobody measures."""
-    return _metering.get()
-
-
-def _consumed(answer: Mapping[str, Any]) -> float:
-    used = answer.get("ConsumedCapacity", ())
-    return float(sum(each["CapacityUnits"] for each in ([used] if isinstance(used, dict) else used)))
 
 
 async def _ask(operation: str, body: bytes, repeatable: bool, timeout: float) -> dict[str, Any]:

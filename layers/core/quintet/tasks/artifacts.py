@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from quintet.settings import settings
+from quintet.store.meter import used
 from quintet.tasks.outcomes import File
 
 INLINE = 200 * 1024  # bytes of a step's files together
@@ -22,6 +23,7 @@ def put_away(task_id: str, round: int, name: str, files: Sequence[File]) -> list
         key = f"tasks/{task_id}/{round}/{name}/{number}"
         content = str(each.pop("content")).encode()
         kind = "text/plain; charset=utf-8"
+        used("s3_put")
         _client().put_object(Bucket=settings().artifacts_bucket, Key=key, Body=content, ContentType=kind)
         each["artifact"] = key
     return told
@@ -31,6 +33,7 @@ def content_of(file: Mapping[str, Any]) -> str:
     """Of a file as `put_away` has told of it. Blocking."""
     if "content" in file:
         return str(file["content"])
+    used("s3_get")
     answer = _client().get_object(Bucket=settings().artifacts_bucket, Key=file["artifact"])
     text: str = answer["Body"].read().decode()
     return text

@@ -13,12 +13,15 @@ from typing import Any
 from quintet.http.entry import Entry, Event, kept_loop
 from quintet.http.exchange import exchange_of
 from quintet.net import client
-from quintet.settings import platform, sampled, settings
-from quintet.store import wire
+from quintet.settings import memory_mb, platform, sampled, settings
+from quintet.store.meter import Meter, metered, used
 from quintet.telemetry import emf
+from quintet.telemetry.owed import settle
+from quintet.telemetry.platform import TIME
 from quintet.telemetry.redaction import redact, redacted
 
 _SERVICE = "quintet"
+_POLLED = 2  # of its requests Lambda makes for a batch: it receives, and deletes what went well
 # Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
 _SECRETS = re.compile(
     r"(Bearer\s+)[\w.~+/=-]+|\b(qk_[a-z0-9]{1,16}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
@@ -49,13 +52,47 @@ def consume(work: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 
     @wraps(work)
     def handler(event: Event, context: Any) -> Any:
-        if settings().on_lambda:
-            _logger().append_keys(function_request_id=context.aws_request_id)
-        outcome = work(event)
+        if not settings().on_lambda:
+            return ended(work(event))
+        _logger().append_keys(function_request_id=context.aws_request_id)
+        with metered() as meter:
+            kind = kind_of(event)
+            _begun(meter, kind)
+            if kind == "queue":
+                meter.add("sqs_request", _POLLED)
+            try:
+                return ended(work(event))
+            finally:
+                ended(settle(meter, kind))
+
+    def ended(outcome: Any) -> Any:
         return kept_loop().run_until_complete(outcome) if asyncio.iscoroutine(outcome) else outcome
 
     _begin()
     return handler
+
+
+def _begun(meter: Meter, kind: str) -> None:
+    meter.add("lambda_request")
+    if sampled() and kind not in {"queue", "step"}:  # those go on with the trace of who sent them
+        meter.add("xray_trace")
+    if seconds := quintet.cold.start_seconds():
+        meter.add(TIME, seconds * int(memory_mb() or 0) / 1024)
+
+
+def kind_of(event: Any) -> str:
+    """Who it comes from."""
+    given: Mapping[str, Any] = event if isinstance(event, dict) else {}
+    match given:
+        case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
+            return "queue"
+        case {"Records": _}:
+            return "stream"
+        case {"requestContext": _}:
+            return "socket"
+        case {"step": _}:
+            return "step"
+    return "schedule"
 
 
 class _Watched:
@@ -68,15 +105,18 @@ class _Watched:
         context = scope.get("aws.context")
         if context is not None:
             _logger().append_keys(function_request_id=context.aws_request_id)
-        try:
-            with wire.metered():
+        with metered() as meter:
+            _begun(meter, "request")
+            meter.add("api_gateway_request")
+            try:
                 if settings().tracing and sampled():
                     await self._traced(scope, receive, send)
                 else:
                     await self._app(scope, receive, send)
-        finally:
-            if settings().metrics:
-                print(emf.request_line(exchange_of(scope)), flush=True)  # noqa: T201 - CloudWatch reads the log
+            finally:
+                if settings().metrics:
+                    emf.say(emf.request_line(exchange_of(scope)))
+                await settle(meter, "request")
 
     async def _traced(self, scope: Any, receive: Any, send: Any) -> None:
         from aws_xray_sdk.core import xray_recorder
@@ -129,6 +169,7 @@ def _logger() -> Any:
 
 def _line(record: Mapping[str, Any]) -> str:
     text = _encode(redacted(record, _OUR_OWN))
+    used("log_byte", len(text) + emf.LINE_BYTES)
     if not any(mark in text for mark in _MARKS):
         return text
     return _SECRETS.sub(lambda found: (found[1] or found[2] or found[3]) + "***", text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from quintet.telemetry.rules import CALLS, GROUPS, TASKS, USERS, WORK
+from quintet.telemetry.rules import CALLS, GROUPS, PLATFORM, TASKS, USERS, WORK
 from quintet.telemetry.series import Amounts, Point, Series, Step, added, summed
 
 MOST_STEPS = 1500
@@ -132,8 +132,10 @@ async def costs(
     counted: Counted, period: timedelta, group_by: str | None, premium: Prices | None, now: datetime
 ) -> dict[str, Any]:
     start = now - period
-    families = (CALLS, TASKS, WORK, GROUPS)
-    calls, tasks, work, groups = await asyncio.gather(*(_within(counted, each, start, now) for each in families))
+    families = (CALLS, TASKS, WORK, GROUPS, PLATFORM)
+    calls, tasks, work, groups, unasked = await asyncio.gather(
+        *(_within(counted, each, start, now) for each in families)
+    )
     total = sum(amounts.get("cost", 0) for amounts in calls.values())
     by = {
         "by_model": _by("model", calls, tasks, total),
@@ -145,7 +147,7 @@ async def costs(
     shown = ("by_model", "by_role") if group_by is None else (f"by_{group_by}",)
     breakdown: dict[str, Any] = {name: by[name] for name in shown}
     breakdown["savings"] = savings(calls.values(), total, premium)
-    platform = sum(amounts.get("platform", 0) for amounts in groups.values())
+    platform = sum(amounts.get("platform", 0) for each in (groups, unasked) for amounts in each.values())
     return {"total_cost": total / _NANO, "platform_cost_usd": platform / _NANO, "cost_breakdown": breakdown}
 
 

@@ -1,34 +1,31 @@
-"""What a request costs of AWS itself, beside what models cost: its time, its request, its reads and writes."""
+"""What work costs of AWS itself, beside what models cost: each unit that was used, times its price."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from quintet.settings import memory_mb
+from quintet.store.meter import Meter
+
 _NANO = 1_000_000_000
+TIME = "lambda_gb_second_arm"
+WRITE = "dynamodb_write_unit"
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
-    """`gb_seconds` is memory by time; reads and writes are DynamoDB's units."""
+def nano_usd(used: Mapping[str, float]) -> int:
+    """Without free tiers. Raises KeyError for a unit that has no price."""
+    price: dict[str, float] = prices()["request"]
+    return round(sum(price[unit] * number for unit, number in used.items()) * _NANO)
 
-    gb_seconds: float
-    reads: float
-    writes: float
-    api: bool = True  # it came through API Gateway
 
-    @property
-    def nano_usd(self) -> int:
-        price = prices()["request"]
-        cost: float = (
-            price["lambda_request"]
-            + self.gb_seconds * price["lambda_gb_second_arm"]
-            + self.reads * price["dynamodb_read_unit"]
-            + self.writes * price["dynamodb_write_unit"]
-            + (price["api_gateway_request"] if self.api else 0)
-        )
-        return round(cost * _NANO)
+def used_by(meter: Meter) -> dict[str, float] | None:
+    """What it counted, and the memory by the time; None off Lambda, where nobody charges for it."""
+    memory = memory_mb()
+    if not memory:
+        return None
+    return {**meter.used, TIME: meter.used.get(TIME, 0) + int(memory) / 1024 * meter.seconds}
 
 
 @cache

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from quintet.http.exchange import Exchange
-from quintet.settings import memory_mb, settings
+from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.clock import epoch, millis
 from quintet.store.ids import made_at
+from quintet.store.meter import metered_so_far
 from quintet.telemetry import emf
-from quintet.telemetry.platform import Units, written
+from quintet.telemetry.platform import WRITE, nano_usd, used_by, written
 from quintet.telemetry.shapes import RECORD
 
 SHARDS = 16
@@ -29,7 +30,7 @@ async def record(exchange: Exchange) -> None:
     _tell(exchange, fields)
     if settings().metrics:
         for line in emf.call_lines(exchange.at, fields):
-            print(line, flush=True)  # noqa: T201 - CloudWatch reads the log
+            emf.say(line)
     if exchange.path in _UNRECORDED:
         return
     try:
@@ -44,6 +45,17 @@ async def record(exchange: Exchange) -> None:
     except wire.WireError as error:
         if not error.unmet:
             raise
+    else:
+        _told(fields)
+
+
+def _told(fields: dict[str, Any]) -> None:
+    meter = metered_so_far()
+    if meter is None or "platform_cost" not in fields:
+        return
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("used", extra={"kind": "record", "route": fields.get("route"), "used": used_by(meter)})
+    meter.told()
 
 
 def fields_of(exchange: Exchange) -> dict[str, Any]:
@@ -66,18 +78,17 @@ def fields_of(exchange: Exchange) -> dict[str, Any]:
         "expires_at": epoch(exchange.at + timedelta(days=settings().request_log_days)),
     }
     fields = {name: value for name, value in fields.items() if value is not None}
-    cost = _platform_cost(exchange, fields)
+    cost = _platform_cost(fields)
     return fields if cost is None else {**fields, "platform_cost": cost}
 
 
-def _platform_cost(exchange: Exchange, fields: dict[str, Any]) -> int | None:
+def _platform_cost(fields: dict[str, Any]) -> int | None:
     """In nano-USD, this record's own writing included; None off Lambda, where nobody charges for a request."""
-    meter, memory = wire.metered_so_far(), memory_mb()
-    if meter is None or not memory:
+    meter = metered_so_far()
+    used = None if meter is None else used_by(meter)
+    if used is None:
         return None
-    gigabytes = int(memory) / 1024
-    own = written(_encode(fields))
-    return Units(gigabytes * exchange.elapsed_ms() / 1000, meter.reads, meter.writes + own).nano_usd
+    return nano_usd({**used, WRITE: used.get(WRITE, 0) + written(_encode(fields))})
 
 
 def bucket_of(record_id: str) -> str:

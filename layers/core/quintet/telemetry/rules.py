@@ -17,6 +17,7 @@ BANDIT = "bandit"  # rewards: model, bucket of the question's size
 TASKS = "tasks"  # what became of tasks: role, type, model
 WORK = "work"  # model calls that tasks made: role, type, model
 USERS = "users"  # what the tasks of a user cost: user
+PLATFORM = "platform"  # what work that is no request cost of AWS itself: group
 LOG = "log"  # records; which hours have any
 REWARDS = "rewards"  # rewarded calls; which hours have any
 
@@ -30,6 +31,7 @@ STEPS: Mapping[str, tuple[Step, ...]] = {
     TASKS: (Step.MINUTE, Step.HOUR, Step.DAY),
     WORK: (Step.HOUR, Step.DAY),
     USERS: (Step.HOUR, Step.DAY),
+    PLATFORM: (Step.HOUR, Step.DAY),
     LOG: (Step.HOUR,),
     REWARDS: (Step.HOUR,),
 }
@@ -82,6 +84,8 @@ def reward_units(reward: float) -> int:
 def _request(record: Record) -> Iterator[Measure]:
     status = record.get("status")
     if not status or record.get("method") == "WORK":  # a caller who left before the answer; work that nobody waits for
+        if cost := _whole(record.get("platform_cost")):
+            yield Measure(Series.of(PLATFORM, group=_label(record.get("group"))), {"n": 1, "platform": cost})
         return
     word = status_word(status)
     latency = _duration("latency", record.get("latency_ms"))

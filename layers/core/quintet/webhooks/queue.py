@@ -12,8 +12,10 @@ from typing import Any
 from quintet.http.work import offload
 from quintet.settings import settings
 from quintet.store.clock import from_millis, millis
+from quintet.store.meter import charged
 
 _BATCH = 10
+_CHARGED = {"sqs": "sqs_request", "scheduler": "schedule"}  # a schedule is charged for when it is due
 _LONGEST_DELAY = timedelta(minutes=15)  # SQS keeps a message back for no longer
 
 
@@ -92,4 +94,5 @@ def _name(errand: Errand) -> str:
 def _client(service: str) -> Any:
     import botocore.session
 
-    return botocore.session.get_session().create_client(service, region_name=settings().aws_region)
+    client = botocore.session.get_session().create_client(service, region_name=settings().aws_region)
+    return charged(client, _CHARGED[service])

@@ -9,6 +9,7 @@ from quintet.ask.envelope.opening import Unopened
 from quintet.errors import Failure, Kind
 from quintet.http.work import offload
 from quintet.settings import settings
+from quintet.store.meter import used
 
 # KMS's words for a wrapped key that is not one: everything else is a fault of ours, or of KMS.
 _NOT_OURS = frozenset({"IncorrectKeyException", "InvalidCiphertextException", "ValidationException"})
@@ -31,6 +32,7 @@ class KmsKeys:
             asked |= {"KeyId": pair.symmetric, "EncryptionContext": dict(context)}
         else:
             asked |= {"KeyId": pair.rsa, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+        used("kms_request" if wrap is Wrap.KMS else "kms_rsa_request")
         answer = await offload(_call, "decrypt", asked)
         key: bytes = answer["Plaintext"]
         return key
@@ -39,6 +41,7 @@ class KmsKeys:
         pair = published().get(key_id)
         if pair is None:
             return None
+        used("kms_rsa_request")
         answer = await offload(_call, "get_public_key", {"KeyId": pair.rsa})
         key: bytes = answer["PublicKey"]
         return key

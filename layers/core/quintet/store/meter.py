@@ -1,0 +1,82 @@
+"""What AWS charges for, counted where it is used: who asks AWS counts, who keeps the record of the work tells.
+
+Units have the names of their prices (`telemetry/prices.json`).
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+_READS = frozenset({"BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"})
+
+
+class Meter:
+    """What was used since it was last told."""
+
+    def __init__(self) -> None:
+        self.used: Counter[str] = Counter()
+        self._since = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._since
+
+    def add(self, unit: str, number: float = 1) -> None:
+        self.used[unit] += number  # type: ignore[assignment]  # a Counter of floats, which typing has no word for
+
+    def told(self) -> None:
+        """A record has told of it: what comes is another's."""
+        self.used.clear()
+        self._since = time.perf_counter()
+
+
+_metering: ContextVar[Meter | None] = ContextVar("metering", default=None)
+
+
+@contextmanager
+def metered() -> Iterator[Meter]:
+    """Adds up what this block uses, and tasks that it starts. Blocks in blocks count for themselves."""
+    meter = Meter()
+    token = _metering.set(meter)
+    try:
+        yield meter
+    finally:
+        _metering.reset(token)
+
+
+def metered_so_far() -> Meter | None:
+    """None where nobody measures."""
+    return _metering.get()
+
+
+def used(unit: str, number: float = 1) -> None:
+    meter = _metering.get()
+    if meter is not None:
+        meter.add(unit, number)
+
+
+def asking(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request to DynamoDB that asks what it will have consumed, where somebody measures."""
+    return request if _metering.get() is None else {**request, "ReturnConsumedCapacity": "TOTAL"}
+
+
+def consumed(operation: str, answer: Mapping[str, Any]) -> float:
+    """The units of an answer of DynamoDB, which are counted."""
+    told = answer.get("ConsumedCapacity", ())
+    units = float(sum(each["CapacityUnits"] for each in ([told] if isinstance(told, dict) else told)))
+    if units:
+        used("dynamodb_read_unit" if operation in _READS else "dynamodb_write_unit", units)
+    return units
+
+
+def charged(client: Any, unit: str) -> Any:
+    """A client of botocore's whose every request is one such unit."""
+
+    def count(**_: Any) -> None:
+        used(unit)
+
+    client.meta.events.register("before-send", count)
+    return client
