@@ -32,6 +32,8 @@ THREADS = 64
 GRACE_SECONDS = 2
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _PORT = re.compile(r":\d+$")
+# What web pages of elsewhere may ask for: what the documents open to all of them, what a link or a sign-in leads to.
+_FOR_ALL_PAGES = re.compile(r"/api/|/(console|health|healthz|metrics)$|/v1/auth/oauth2/")
 _PARAMETER = re.compile(r"\{(\w+)(\+?)\}")
 
 
@@ -75,7 +77,8 @@ def _pattern(path: str) -> re.Pattern[str]:
 class Front:
     """One ASGI app. `key` is the secret first segment of the path under which functions reach open WebSockets.
 
-    It answers to loopback's names and to `hosts` alone: a web page whose own name resolves to us gets nothing.
+    It answers to loopback's names and to `hosts` alone: a web page whose own name resolves to us gets nothing. Other
+    pages reach us by our own name, through a browser of this machine; much is open here without a key, to its user.
     """
 
     def __init__(self, routes: Routes, sockets: Sockets | None, key: str, hosts: Iterable[str] = ()) -> None:
@@ -86,7 +89,11 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._ours(scope):
-            await _strange_host(scope, receive, send)
+            message = b"This host name is not ours: start with ALLOWED_HOSTS=its.name to serve it"
+            await _turn_away(scope, receive, send, HTTPStatus.MISDIRECTED_REQUEST, message)
+        elif self._for_a_page_of_elsewhere(scope):
+            message = b"Web pages of other hosts may not ask for this: start with ALLOWED_HOSTS=its.name to let one in"
+            await _turn_away(scope, receive, send, HTTPStatus.FORBIDDEN, message)
         elif scope["type"] == "websocket" and self._sockets is not None:
             await self._sockets.serve(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -100,8 +107,21 @@ class Front:
 
     def _ours(self, scope: Scope) -> bool:
         hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-        names = [_PORT.sub("", host) for host in hosts]
-        return names != [] and all(name in self._hosts or name.endswith(".localhost") for name in names)
+        return hosts != [] and all(map(self._known, hosts))
+
+    def _known(self, host: str) -> bool:
+        name = _PORT.sub("", host)
+        return name in self._hosts or name.endswith(".localhost")
+
+    def _for_a_page_of_elsewhere(self, scope: Scope) -> bool:
+        """By what browsers say of a request's page, whether it wants that or not; nobody else says it."""
+        sent = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
+        origin = sent.get(b"origin", "null")
+        if self._known(origin.partition("://")[2]):
+            return False
+        if scope["type"] == "websocket":
+            return origin != "null"
+        return sent.get(b"sec-fetch-site") == "cross-site" and _FOR_ALL_PAGES.match(scope["path"]) is None
 
     def _for_functions(self, scope: Scope) -> bool:
         key, _, rest = scope["path"][1:].partition("/")
@@ -127,13 +147,12 @@ async def _nowhere(_scope: Scope, _receive: Receive, send: Send) -> None:
     await _refuse(send, HTTPStatus.FORBIDDEN, b"Missing Authentication Token")
 
 
-async def _strange_host(scope: Scope, receive: Receive, send: Send) -> None:
+async def _turn_away(scope: Scope, receive: Receive, send: Send, status: HTTPStatus, message: bytes) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close"})
         return
-    message = b"This host name is not ours: start with ALLOWED_HOSTS=its.name to serve it"
-    await _refuse(send, HTTPStatus.MISDIRECTED_REQUEST, message)
+    await _refuse(send, status, message)
 
 
 async def _refuse(send: Send, status: HTTPStatus, message: bytes) -> None:

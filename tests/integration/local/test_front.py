@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import timedelta
 from queue import Queue
 from typing import Any
@@ -480,3 +480,36 @@ def test_refuses_a_websocket_under_a_strange_name() -> None:
     ):
         pass
     assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("origin", "welcome"),
+    [
+        ("http://localhost:3000", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://[::1]:8000", True),
+        ("null", True),
+        ("https://pages.example", False),
+        ("https://localhost.pages.example", False),
+    ],
+)
+def test_a_web_page_of_elsewhere_opens_no_websocket(origin: str, welcome: bool) -> None:
+    sockets = Sockets(lambda _event, _context: {"statusCode": 200}, "test")
+    with (
+        serving(sockets=sockets) as address,
+        nullcontext() if welcome else pytest.raises(InvalidStatus, match="403"),
+        connect(f"ws://{address}/ws", additional_headers={"Origin": origin}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/internal/life/trigger", 403), ("/stream", 403), ("/api/status", 404), ("/v1/auth/oauth2/google/callback", 404)],
+)
+def test_a_web_page_of_elsewhere_asks_for_what_is_open_to_all_of_them(path: str, status: int) -> None:
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    with serving(Feed().app) as address:
+        assert requests.get(f"http://{address}{path}", headers=cross, timeout=PATIENCE).status_code == status
+        near = {**cross, "Origin": "http://localhost:3000"}
+        assert requests.get(f"http://{address}/internal", headers=near, timeout=PATIENCE).status_code == 404
