@@ -24,6 +24,7 @@ from typing import Any
 import uvicorn
 
 from infra.local.children import at_end_of_input, private_stdout
+from infra.local.known import STATIC_TOKEN
 from infra.local.sockets import CONNECTIONS, MAX_MESSAGE, Receive, Scope, Send, Sockets
 from infra.local.template import ANY, Function, Route, Template
 from quintet.settings import settings
@@ -115,13 +116,16 @@ class Front:
 
     def _for_a_page_of_elsewhere(self, scope: Scope) -> bool:
         """By what browsers say of a request's page, whether it wants that or not; nobody else says it."""
-        sent = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
+        sent: dict[bytes, str] = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
         origin = sent.get(b"origin", "null")
         if self._known(origin.partition("://")[2]):
             return False
         if scope["type"] == "websocket":
             return origin != "null"
-        return sent.get(b"sec-fetch-site") == "cross-site" and _FOR_ALL_PAGES.match(scope["path"]) is None
+        if sent.get(b"sec-fetch-site") != "cross-site":
+            return False
+        shown = [sent.get(name, "") for name in (b"authorization", b"x-api-key", b"x-ryuzen-key")]
+        return _FOR_ALL_PAGES.match(scope["path"]) is None or any(STATIC_TOKEN in each for each in shown)
 
     def _for_functions(self, scope: Scope) -> bool:
         key, _, rest = scope["path"][1:].partition("/")

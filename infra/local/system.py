@@ -11,6 +11,7 @@ from pathlib import Path
 from infra.local.children import ROOT, Child, ChildFailed, bare_environment
 from infra.local.deploy import NOT_EMULATED, Deployed, Deployment, Say
 from infra.local.emulator import Endpoint
+from infra.local.known import STATIC_TOKEN
 from infra.local.packages import Bundle, WorkingTree
 
 READY_SECONDS = 60.0
@@ -18,7 +19,7 @@ CLOSE_SECONDS = 5.0
 # A laptop is not a stack that others can reach: it is open where the documents are, and keeps no metrics or traces.
 SETTINGS: Mapping[str, str] = {
     "OPEN_ACCESS": "true",
-    "STATIC_TOKEN": "cyborg-secret-v2",
+    "STATIC_TOKEN": STATIC_TOKEN,
     "POLICIES": str(ROOT / "policies"),
     "FEEDS_MAY_BE_LOCAL": "true",
     "MODELS_MAY_BE_PRIVATE": "true",

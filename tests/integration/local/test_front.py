@@ -511,5 +511,7 @@ def test_a_web_page_of_elsewhere_asks_for_what_is_open_to_all_of_them(path: str,
     cross = {"Sec-Fetch-Site": "cross-site"}
     with serving(Feed().app) as address:
         assert requests.get(f"http://{address}{path}", headers=cross, timeout=PATIENCE).status_code == status
+        known = {**cross, "Authorization": "Bearer cyborg-secret-v2"}
+        assert requests.get(f"http://{address}{path}", headers=known, timeout=PATIENCE).status_code == 403
         near = {**cross, "Origin": "http://localhost:3000"}
         assert requests.get(f"http://{address}/internal", headers=near, timeout=PATIENCE).status_code == 404
