@@ -1,8 +1,8 @@
 """The emulator's partitions in order: a query looks at what it answers, as DynamoDB's does.
 
 MiniStack sorts the whole partition for every query, and looks at each of its items. Here the items of a partition that
-was once queried are kept in order, and it is shown the stretch of them that the query is about; it sorts, compares and
-counts that as it always does, so nothing but the time is different. What we cannot read it handles alone.
+was once queried are kept in order, and it is shown the stretch of them that the query is about; it goes on from there
+as it always does, so nothing but the time is different. What we cannot read it handles alone.
 """
 
 import threading
@@ -54,6 +54,9 @@ def apply(dynamodb: ModuleType) -> None:
         "        table, index_name, pk_val, _key_condition_clauses(_tokenize(key_cond)), eav, ean,\n"
         "        esk, scan_forward, limit)\n"
         f"{_MEMBERS}    if stretch is not None:\n        candidates = stretch\n    elif members is not None:\n",
+    )
+    rewrite(
+        dynamodb, "_query", "    elif key_cond:\n        try:", "    elif key_cond and stretch is None:\n        try:"
     )
 
 

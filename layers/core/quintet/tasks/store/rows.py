@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,7 @@ _IN_HEAD = (
     "run",
     "round",
 )
+_ALWAYS = frozenset({"type", "status", "priority", "progress"})
 _IN_BODY = (
     "description",
     "files_to_modify",
@@ -45,8 +47,13 @@ _IN_BODY = (
 )
 
 
+_DEFAULTS = {field.name: field.default for field in fields(Task)}
+
+
 def head_of(task: Task) -> str:
-    return _text({name: _plain(getattr(task, name)) for name in _IN_HEAD})
+    """What is as it was from the first is not told: lists read many heads."""
+    told = ((name, getattr(task, name)) for name in _IN_HEAD)
+    return _text({name: _plain(value) for name, value in told if value != _DEFAULTS[name] or name in _ALWAYS})
 
 
 def body_of(task: Task) -> str:
@@ -78,12 +85,12 @@ def summary_of(task_id: str, head: str) -> Summary:
         told["status"],
         told["type"],
         told["priority"],
-        told["assignee_role"],
+        told.get("assignee_role"),
         from_millis(told["created_at"]),
         from_millis(told["updated_at"]),
         told["created_by"],
-        told["tags"],
-        from_millis(told["deadline"]) if told["deadline"] is not None else None,
+        told.get("tags", ()),
+        from_millis(told["deadline"]) if told.get("deadline") is not None else None,
     )
 
 
