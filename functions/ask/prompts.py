@@ -90,11 +90,7 @@ async def _body(request: Request, asked: Exchange, caller: Principal) -> tuple[M
     metadata = body.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise Failure(Kind.INVALID, "metadata: Must be an object", details={"field": "metadata"})
-    given = correlation_of(metadata or {})
-    if given is not None:
-        asked.facts["client_request_id"] = given
-        if "x-request-id" not in asked.headers:
-            asked.request_id = given
+    asked.named(correlation_of(metadata or {}))
     if body.get("encryption") is None:
         return body, None
     asked.facts["sealed"] = True

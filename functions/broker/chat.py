@@ -1,7 +1,7 @@
 """POST /v1/chat: one answer from the model that fits best, whole or as a stream."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -15,6 +15,7 @@ from quintet.gateway.openai_shapes import chunk_body, completion_body
 from quintet.http.answers import Json
 from quintet.http.dialects import BROKER
 from quintet.http.exchange import Exchange, exchange_of
+from quintet.http.leaving import while_connected
 from quintet.http.sse import EventStream, frame
 from quintet.identity.door import provisional_principal
 from quintet.identity.model import Principal
@@ -35,11 +36,13 @@ Caller = Annotated[Principal, Depends(may_call)]
 
 @router.post("/v1/chat")
 async def chat(request: Request, caller: Caller) -> Any:
-    exchange, asked = exchange_of(request), chat_of(await body_of(request))
+    exchange, body = exchange_of(request), await body_of(request)
+    asked = chat_of(body)
+    exchange.named(body["request"].get("id"))
     if asked.stream:
         return await _streamed(exchange, caller, asked)
-    journal = RequestJournal(exchange)
-    done = await gateway().complete(asked.ask, asked.terms, payer_of(exchange, caller), journal)
+    answering = gateway().complete(asked.ask, asked.terms, payer_of(exchange, caller), RequestJournal(exchange))
+    done = await while_connected(request, answering)
     return Json(
         {
             "negotiated_model": done.model,
@@ -94,7 +97,7 @@ def _account(exchange: Exchange, done: Completion) -> dict[str, Any]:
         "usage": usage_of(done.usage),
         "cost_usd": done.cost / NANO,
         "request_id": exchange.request_id,
-        "decision": decision_of(exchange.facts["calls"][-1]),
+        "decision": decision_of(exchange.facts["calls"]),
     }
 
 
@@ -109,8 +112,12 @@ def usage_of(usage: Usage) -> dict[str, Any]:
     }
 
 
-def decision_of(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What was decided, in short; GET /admin/v1/decisions/{request_id} tells all of it."""
+def decision_of(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was decided, in short; GET /admin/v1/decisions/{request_id} tells all of it.
+
+    An attempt that may have cost something has a record of its own, before that of the answer.
+    """
+    call, attempts = calls[-1], [attempt for each in calls for attempt in each["attempts"]]
     decided = call.get("decision") or {}
     return {
         "call_id": call["call_id"],
@@ -120,7 +127,7 @@ def decision_of(call: Mapping[str, Any]) -> dict[str, Any]:
         "overhead_ms": call["overhead_ms"],
         "candidates": [each["model"] for each in decided.get("candidates", ())],
         "excluded": decided.get("excluded", {}),
-        "attempts": [{name: each[name] for name in ("model", "failure")} for each in call["attempts"]],
+        "attempts": [{name: each[name] for name in ("model", "failure")} for each in attempts],
     }
 
 

@@ -15,6 +15,7 @@ from quintet.gateway.model import NANO, Terms
 from quintet.gateway.plan import MODES, Orchestration, make_plan
 from quintet.http.answers import Json
 from quintet.http.exchange import Exchange, exchange_of
+from quintet.http.leaving import while_connected
 
 _MOST_ITERATIONS = 10
 _MOST_VOTES = 5
@@ -30,7 +31,8 @@ async def plan(request: Request, caller: Caller) -> Json:
     asked = _object(body, "request")
     messages, terms = directed(messages_of(asked), terms_of(body, asked))
     how = orchestration_of(body)
-    made = await make_plan(
+    exchange.named(asked.get("id"))
+    making = make_plan(
         gateway(),
         ask_of(asked, messages),
         terms,
@@ -39,6 +41,7 @@ async def plan(request: Request, caller: Caller) -> Json:
         RequestJournal(exchange),
         _seconds(exchange, terms, how),
     )
+    made = await while_connected(request, making)
     return Json(
         {
             "negotiated_model": made.primary.model,

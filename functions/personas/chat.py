@@ -15,6 +15,7 @@ from quintet.gateway.journals import RequestJournal, payer_of
 from quintet.http.answers import Json
 from quintet.http.dialects import OPENAI
 from quintet.http.exchange import Exchange, exchange_of
+from quintet.http.leaving import while_connected
 from quintet.http.sse import EventStream, frame
 from quintet.personas.callers import call_in
 from quintet.personas.cast import cast
@@ -34,8 +35,12 @@ _AUTO = "auto"
 @router.post("/v1/chat/completions")
 async def complete(request: Request, caller: Speaker) -> Response:
     """`model` names a persona, or a model, or leaves the choice to the gateway; anything else is for Tony."""
-    exchange = exchange_of(request)
     asked = chat_request(await json_body(request))
+    answering = _answer(exchange_of(request), caller, asked)
+    return await (answering if asked.stream else while_connected(request, answering))
+
+
+async def _answer(exchange: Exchange, caller: Speaker, asked: ChatRequest) -> Response:
     persona = cast().find(asked.model)
     if persona is None and (asked.model == _AUTO or await known_model(asked.model)):
         return await straight(exchange, caller, asked)

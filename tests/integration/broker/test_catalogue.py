@@ -132,3 +132,14 @@ def test_an_unknown_name_is_told_first_where_the_persona_has_nobody_to_ask(admin
         assert answer.json()["error"]["code"] in ("all_providers_failed", "no_eligible_models")
         assert answer.json()["error"]["message"].partition(": ")[2].startswith(first)
         assert "'dead-1'" in answer.json()["error"]["message"]
+
+
+def test_every_attempt_is_told_also_one_that_may_have_cost_something(
+    admin: Ask, chat: Ask, acme: Answer, vendor: Upstream
+) -> None:
+    admin("POST", "models", MODEL)
+    vendor.next("malformed_json")
+    admin("POST", "models", {**MODEL, "id": "acme-2"})
+    told = chat({"request": {**HELLO["request"], "model_hint": "acme-1"}}).json()
+    assert told["routing_reason"] == "hint=acme-1;failover=acme-1:malformed"
+    assert told["decision"]["attempts"] == [{"model": "acme-1", "failure": "malformed"}]

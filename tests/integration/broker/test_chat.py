@@ -35,7 +35,7 @@ def test_the_documents_example_is_answered_from_the_builtin_model(chat: Any) -> 
     assert told["response"]["choices"][0]["message"]["content"].endswith("Hello")
     assert told["usage"]["total_tokens"] > 0
     assert told["cost_usd"] == 0
-    assert told["request_id"] == answer.headers["x-request-id"]
+    assert told["request_id"] == answer.headers["x-request-id"] == "req-123"
     assert told["decision"]["candidates"] == ["builtin/echo"]
 
 

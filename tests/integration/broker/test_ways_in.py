@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -9,7 +10,7 @@ import requests
 from quintet.events import store as log
 from quintet.events.platform import PLATFORM
 from tests.conftest import Stack
-from tests.fakes.upstream import Upstream
+from tests.fakes.upstream import Behaviour, Upstream
 from tests.gateway import Answer, answer, event
 from tests.integration.broker.conftest import Ask
 
@@ -88,3 +89,20 @@ def test_what_a_chat_costs_is_spent_and_what_cannot_be_paid_is_told_once(
     finally:
         admin("DELETE", "models/spent-1")
         admin("DELETE", "providers/spending")
+
+
+def test_whoever_hangs_up_hangs_up_on_the_vendor(
+    front: str, keys: dict[str, str], admin: Ask, vendor: Upstream
+) -> None:
+    admin("POST", "providers", {"id": "near", "type": "openai", "base_url": vendor.openai})
+    admin("POST", "models", MODEL)
+    vendor.always["near-1"] = Behaviour("slow", seconds=30)
+    chat = {"model": "near-1", "messages": HELLO["request"]["messages"]}
+    for path, body in (("/v1/chat", {"request": chat}), ("/v1/plan", HELLO), ("/v1/chat/completions", chat)):
+        vendor.asked.clear()
+        vendor.asking.clear()
+        deadline = time.monotonic() + 15
+        while not vendor.asking.is_set() and time.monotonic() < deadline:  # the front is at most ten seconds behind
+            with suppress(requests.Timeout):
+                requests.post(front + path, headers={"X-API-Key": keys["API_KEY"]}, json=body, timeout=1)
+        assert vendor.asked[0].hung_up.wait(5), path

@@ -50,6 +50,13 @@ class Exchange:
     answer_headers: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)  # what a room wants told in the request's record; no secrets
 
+    def named(self, name: Any) -> None:
+        """By the caller, in its body: a header wins. What is no sane id is none."""
+        if isinstance(name, str) and _SANE_ID.fullmatch(name):
+            self.facts["client_request_id"] = name
+            if "x-request-id" not in self.headers:
+                self.request_id = name
+
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
 
