@@ -23,11 +23,13 @@ from quintet.store.transactions import Unmet
 
 router = APIRouter(prefix="/admin/v1/routing-config")
 
+_TOLD_BESIDE = {"updated_at", "rev", "modes"}
+
 
 class Order(BaseModel):
-    """What is left out stays as it is."""
+    """What is left out stays as it is, and so does what GET tells beside."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
 
     mode: str | None = Field(default=None, validation_alias=AliasChoices("mode", "default_mode"))
     max_budget_usd: Annotated[float, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] | None = Field(
@@ -53,7 +55,9 @@ async def put(order: Order, request: Request, admin: Admin) -> Json:
     agree(request, before.rev)
     if order.mode is not None and order.mode not in MODES:
         raise invalid("mode", f"Must be one of: {', '.join(sorted(MODES))}")
-    changes: dict[str, Any] = order.model_dump(exclude_none=True)
+    for name in sorted((order.model_extra or {}).keys() - _TOLD_BESIDE):
+        raise invalid(name, f"There is no such default: {', '.join(Order.model_fields)}")
+    changes: dict[str, Any] = order.model_dump(exclude_none=True, include=set(Order.model_fields))
     if "max_budget_usd" in changes:
         changes["max_budget"] = round(changes.pop("max_budget_usd") * NANO)
     after = replace(before, **changes, rev=before.rev + 1, updated_at=iso(exchange_of(request).at))

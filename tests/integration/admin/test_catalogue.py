@@ -197,6 +197,7 @@ class TestRoutingDefaults:
             "PUT", "/routing-config", {"default_mode": "normal", "max_budget_usd": 0.05, "max_latency_ms": 20_000}
         )
         assert put["mode"] == "normal"
+        assert admin("PUT", "/routing-config", put)["mode"] == "normal"  # as it was told
 
     @pytest.mark.parametrize(
         ("order", "field"),
@@ -206,6 +207,7 @@ class TestRoutingDefaults:
             ({"max_budget_usd": -1}, "max_budget_usd"),
             ({"max_latency_ms": 300_001}, "max_latency_ms"),
             ({"min_weight": 11}, "min_weight"),
+            ({"mode": "cheap", "min_wieght": 3}, "min_wieght"),
         ],
     )
     def test_are_refused_by_field(self, admin: Admin, order: Any, field: str) -> None:

@@ -5,10 +5,20 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from quintet.gateway.catalogue.model import BUILTIN, BUILTIN_PROVIDER, ECHO, ECHO_MODEL, Catalogue, CredStore, Provider
+from quintet.gateway.catalogue.model import (
+    BUILTIN,
+    BUILTIN_PROVIDER,
+    ECHO,
+    ECHO_MODEL,
+    Catalogue,
+    CredStore,
+    Model,
+    Price,
+    Provider,
+)
 from quintet.gateway.keys import Keyring
-from quintet.gateway.present import Present
-from quintet.gateway.view import Views
+from quintet.gateway.present import Learned, Present
+from quintet.gateway.view import View, Views
 from tests.loops import on_a_loop
 
 
@@ -190,3 +200,10 @@ def test_names_that_nobody_should_work_with_are_refused_with_those_that_there_ar
     assert catalogue.misnamed(ECHO) is None
     assert catalogue.misnamed("gpt-99") == f"There is no such model; there are: {ECHO}"
     assert catalogue.misnamed("rest") == f"This model is switched off; there are: {ECHO}"
+
+
+def test_a_key_in_a_locked_vault_is_told_of() -> None:
+    provider = Provider("acme", "openai", cred_store=CredStore.VAULT)
+    model = Model("a", "acme", "a", Price(1, 1, version="1"))
+    view = View(Catalogue(1, {"acme": provider}, {"a": model}), Present(1, {}, Learned()), {})
+    assert view.standing(model) == "provider 'acme' is not configured: the vault is locked, or holds no key of it"

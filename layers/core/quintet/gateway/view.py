@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from quintet.gateway.catalogue.model import BUILTIN, Catalogue, Model, Provider
+from quintet.gateway.catalogue.model import BUILTIN, Catalogue, CredStore, Model, Provider
 from quintet.gateway.present import Present
 
 FRESH_SECONDS = 4.0  # after that we look again, beside the work
@@ -43,7 +43,10 @@ class View:
             return f"there is no provider '{model.provider}'"
         if not provider.enabled:
             return f"provider '{provider.id}' is disabled"
-        return None if provider.id in self.keys else f"provider '{provider.id}' is not configured"
+        if provider.id in self.keys:
+            return None
+        locked = ": the vault is locked, or holds no key of it" if provider.cred_store is CredStore.VAULT else ""
+        return f"provider '{provider.id}' is not configured{locked}"
 
     def routable(self) -> Sequence[Model]:
         """Real models first of all: the builtin one answers only where there is no other."""
