@@ -22,13 +22,36 @@ def edge(repository: Path) -> Template:
 
 def test_paths_choose_the_protocols_of_the_local_front(edge: Template) -> None:
     code = edge.resources["SocketPaths"]["Properties"]["FunctionCode"]["Fn::Sub"].replace("${Stage}", "prod")
-    script = code + "\nconst ask = (uri) => handler({ request: { uri, querystring: { token: { value: 't' } } } });"
-    script += f"\nconsole.log(JSON.stringify({json.dumps([*PROTOCOLS, '/ws/nowhere'])}.map(ask)));"
-    done = subprocess.run([NODE, "-e", script], capture_output=True, text=True, check=True, timeout=30)
-    asked: list[Any] = json.loads(done.stdout)
+    asked = run(code, [*PROTOCOLS, "/ws/nowhere"])
+    assert all(each["headers"] == {"x-quintet-viewer": {"value": "203.0.113.7"}} for each in asked)
     assert [each["querystring"]["protocol"]["value"] for each in asked] == [*PROTOCOLS.values(), "none"]
     assert {each["uri"] for each in asked} == {"/prod"}
     assert all(each["querystring"]["token"] == {"value": "t"} for each in asked)
+
+
+def test_every_request_says_whose_it_is_and_that_it_came_this_way(edge: Template) -> None:
+    (asked,) = run(edge.resources["Viewers"]["Properties"]["FunctionCode"], ["/v1/tasks"])
+    assert asked["headers"] == {"x-quintet-viewer": {"value": "203.0.113.7"}}
+    config = edge.resources["Distribution"]["Properties"]["DistributionConfig"]
+    for origin in config["Origins"]:
+        assert origin["OriginCustomHeaders"] == [{"HeaderName": "x-quintet-edge", "HeaderValue": {"Ref": "Key"}}]
+    for behaviour in (config["DefaultCacheBehavior"], *config["CacheBehaviors"]):
+        assert [each["EventType"] for each in behaviour["FunctionAssociations"]] == ["viewer-request"]
+
+
+def run(code: str, uris: list[str]) -> list[Any]:
+    """What a function of CloudFront's makes of requests whose caller says of itself what it likes."""
+    script = (
+        code
+        + """
+        const ask = (uri) => handler({ viewer: { ip: "203.0.113.7" }, request: {
+          uri, querystring: { token: { value: "t" } }, headers: { "x-quintet-viewer": { value: "198.51.100.1" } } } });
+    """
+    )
+    script += f"console.log(JSON.stringify({json.dumps(uris)}.map(ask)));"
+    done = subprocess.run([NODE, "-e", script], capture_output=True, text=True, check=True, timeout=30)
+    asked: list[Any] = json.loads(done.stdout)
+    return asked
 
 
 def test_every_socket_path_goes_to_the_sockets_and_nothing_is_compressed(edge: Template) -> None:

@@ -102,7 +102,9 @@ class Settings:
     feed_sources: str = ""  # feeds with commas between them, instead of every persona's own
     feeds_may_be_local: bool = False  # a feed on this machine may be read: for development
 
-    # How often; requests per window, 0 = no limit
+    # How often; requests per window, 0 = no limit. Who calls through our own edge is counted by their own address: with
+    # this key the edge shows that it is ours
+    edge_key: str = field(default="", repr=False)
     rate_limit_auth: int = 5  # a minute
     rate_limit_policy: int = 100  # a minute
     rate_limit_ask: int = 1000  # a minute

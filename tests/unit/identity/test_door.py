@@ -285,6 +285,22 @@ async def test_logins_count_on_the_address_also_with_a_key(house: House, configu
 
 
 @on_a_loop
+async def test_behind_our_own_edge_each_caller_has_an_address_and_nobody_else_may_say_so(
+    house: House, configure: Configure
+) -> None:
+    configure(rate_limit_auth=1, edge_key="of-the-stack")
+
+    async def admitted(key: str, viewer: str) -> bool:
+        told = {"x_quintet_edge": key, "x_quintet_viewer": viewer}
+        return (await house.come("/v1/auth/login", "POST", ip="198.51.100.9", shown=told)).turned_away is None
+
+    assert [await admitted("of-the-stack", f"203.0.113.{n}") for n in (1, 2, 1)] == [True, True, False]
+    assert [await admitted("guessed", f"203.0.113.{n}") for n in (3, 4)] == [True, False]
+    configure(rate_limit_auth=1, edge_key="")
+    assert not await admitted("", "203.0.113.5")
+
+
+@on_a_loop
 async def test_many_subjects_are_no_way_around_the_limit_of_who_ordered_them(
     house: House, configure: Configure
 ) -> None:

@@ -2,13 +2,15 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hmac import compare_digest
 from typing import Any, Protocol
 
 from quintet.errors import Failure
 from quintet.http.dialects import Dialect, dialect_of
+from quintet.settings import settings
 from quintet.store.ids import new_id
 
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
@@ -88,7 +90,7 @@ def open_exchange(scope: dict[str, Any], group: str, now: datetime) -> Exchange:
         group=group,
         method=scope["method"],
         path=scope["path"],
-        ip=(scope.get("client") or ("", 0))[0] or "",
+        ip=address_of(headers, (scope.get("client") or ("", 0))[0] or ""),
         headers=headers,
         at=now,
         dialect=dialect_of(scope["path"]),
@@ -96,6 +98,14 @@ def open_exchange(scope: dict[str, Any], group: str, now: datetime) -> Exchange:
     )
     scope[_SCOPE_KEY] = exchange
     return exchange
+
+
+def address_of(headers: Mapping[str, str], connected: str) -> str:
+    """Whose request it is, by address. What connects behind our own edge is the edge, for all of its callers."""
+    key = settings().edge_key
+    if key and compare_digest(headers.get("x-quintet-edge", "").encode(), key.encode()):
+        return headers.get("x-quintet-viewer") or connected
+    return connected
 
 
 def exchange_of(scope: Any) -> Exchange:

@@ -8,7 +8,7 @@ from typing import Any
 
 from quintet.errors import Failure
 from quintet.http.dialects import CYBORGMIND, KYROS, TORON, TRON, Dialect
-from quintet.http.exchange import Exchange, Recorder
+from quintet.http.exchange import Exchange, Recorder, address_of
 from quintet.identity.door import Door
 from quintet.identity.model import Principal
 from quintet.sockets.model import Accepted, Connection, Connections, Gone, Handshake, Poster, SocketProtocol, bearer_of
@@ -124,7 +124,7 @@ def exchange_of(protocol: str, event: Event, now: Any) -> Exchange:
         method="GET",
         path=path,
         route=path,
-        ip=event["requestContext"].get("identity", {}).get("sourceIp", ""),
+        ip=address_of(headers, event["requestContext"].get("identity", {}).get("sourceIp", "")),
         headers=headers,
         at=now,
         dialect=dialect,
