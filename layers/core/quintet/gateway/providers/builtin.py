@@ -112,8 +112,9 @@ def _text(ask: Ask) -> str:
 
 
 def _heard(ask: Ask) -> str:
-    """The last message's text on one line, cut to what is quoted."""
-    text = " ".join((text_of(ask.messages[-1]) if ask.messages else "").split())
+    """The last message's text on one line, cut to what is quoted. Instructions are not said, so nobody hears them."""
+    last = ask.messages[-1] if ask.messages else {}
+    text = "" if last.get("role") in INSTRUCTING else " ".join(text_of(last).split())
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
 
 
