@@ -16,6 +16,7 @@ from quintet.personas.cast import cast
 from quintet.personas.elevenlabs.sentences import Sentences
 from quintet.personas.elevenlabs.socket import Access, Voices
 from quintet.personas.elevenlabs.tokens import HEADER, dialled_by_elevenlabs, signing_key
+from quintet.personas.model import session_key
 from quintet.sockets.messages import Messages
 from quintet.sockets.model import Accepted, Connection, Handshake
 from tests.fakes.gateway import FakeGateway, Reply
@@ -205,6 +206,22 @@ async def test_speaking_over_an_answer_ends_it_and_says_what_was_heard() -> None
     said = [str(each["content"]) for each in line.room.gateway.asked[-1].ask.messages[1:]]
     assert (said[0], said[-1], len(said)) == ("Count", "Stop", 3)
     assert line.room.gateway.cancelled
+
+
+@on_a_loop
+async def test_nothing_is_corrected_that_was_not_said() -> None:
+    line = Line()
+    accepted = await line.connect()
+    await line.says({**START, "text_only": True})
+    key = session_key("", accepted.attributes["caller"], "maya")
+    async with line.room.talk.floor.held(key):
+        await line.says({"type": "user_message", "text": "One"}, wait=False)
+        await line.says({"type": "user_message", "text": "Two"}, wait=False)
+        await line.running[0]  # it notices that it has been overtaken
+    await line.settled()
+    assert line.heard("interruption") == line.heard("agent_response_correction") == []
+    (answer,) = line.heard("agent_response")
+    assert answer["agent_response_event"]["event_id"] == 2
 
 
 @on_a_loop

@@ -28,11 +28,13 @@ class AgentVoice:
         self._tell = tell
         self._event_id = event_id
         self._in_parts = in_parts
+        self._begun = False
         self._said = ""
 
     async def say(self, turn: Turn) -> list[str]:
         sentences = Sentences()
         await turn.ready()  # what it speaks over has been told to be over
+        self._begun = True
         await self._part("start", "")
         async for delta in turn:
             if delta.choice == 0:
@@ -48,8 +50,9 @@ class AgentVoice:
         return [call.id for call in choice.tool_calls]
 
     async def interrupted(self) -> None:
-        for told in frames.interrupted(self._said.strip(), self._event_id):
-            await self._tell(told)
+        if self._begun:
+            for told in frames.interrupted(self._said.strip(), self._event_id):
+                await self._tell(told)
 
     async def _part(self, kind: str, text: str) -> None:
         self._said += text
