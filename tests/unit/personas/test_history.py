@@ -1,7 +1,10 @@
 """What is known of a conversation, and what of it a model is shown."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
+
+import pytest
 
 from quintet.personas import history
 from quintet.personas.model import KEPT_TURNS
@@ -96,6 +99,37 @@ def test_what_is_kept_fits_into_an_item() -> None:
     assert len(str(kept).encode()) < 380_000
     assert texts(kept)[-1] == "a98"
     assert len(history.turns(history.kept(long(300)))) == history.MOST_TURNS
+
+
+def called(*arguments: str) -> dict[str, Any]:
+    calls = [
+        {"id": f"t{n}", "type": "function", "function": {"name": "f", "arguments": each}}
+        for n, each in enumerate(arguments)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [user("w" * 480) for _ in range(2000)],  # one turn: nobody answered
+        [user("\0" * 12_000) for _ in range(40)],  # six characters each in JSON
+        [user("a"), called("x" * 450_000), result("t0"), answer("b")],
+        [user("a"), called(*["x" * 5_000] * 100), *[result(f"t{n}") for n in range(100)], answer("b")],
+    ],
+)
+def test_no_turn_is_too_large_to_keep(messages: list[Message]) -> None:
+    kept = history.kept(messages)
+    assert len(json.dumps(kept).encode()) < 380_000
+    assert kept[-1] == messages[-1]
+    shown = history.mended(kept)
+    assert [each["role"] for each in shown if each.get("tool_calls") or each["role"] == "tool"] == []
+
+
+def test_a_call_whose_arguments_are_too_long_to_keep_is_kept_as_words() -> None:
+    kept = history.kept([user("a"), {**called("x" * 450_000), "content": "Wait."}])
+    assert kept == [user("a"), {"role": "assistant", "content": "Wait."}]
+    assert history.kept([called("x" * 450_000)]) == [{"role": "assistant", "content": "[f]"}]
 
 
 def test_two_messages_in_a_row_are_one_turn() -> None:

@@ -141,6 +141,12 @@ def test_the_deprecated_functions_become_tools() -> None:
         ("messages.0.content.0.text", {"messages": [{"role": "user", "content": [{"type": "text"}]}]}),
         ("messages.0.tool_call_id", {"messages": [{"role": "tool", "content": "x"}]}),
         ("messages.0.tool_calls.0.id", {"messages": [{"role": "assistant", "tool_calls": [NAMELESS]}]}),
+        ("messages.0.name", {"messages": [{"role": "user", "content": "x", "name": "n" * 257}]}),
+        ("messages.0.tool_call_id", {"messages": [{"role": "tool", "content": "x", "tool_call_id": "i" * 4097}]}),
+        (
+            "messages.0.tool_calls.0.id",
+            {"messages": [{"role": "assistant", "tool_calls": [{**NAMELESS, "id": "i" * 4097}]}]},
+        ),
         ("temperature", {"messages": HELLO, "temperature": 2.1}),
         ("temperature", {"messages": HELLO, "temperature": "warm"}),
         ("temperature", {"messages": HELLO, "temperature": True}),

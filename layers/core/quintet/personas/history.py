@@ -1,6 +1,7 @@
 """What a conversation was so far: which of a caller's messages are new, what is kept, and what a model is shown."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from quintet.gateway.model import Message
@@ -9,6 +10,7 @@ from quintet.personas.model import KEPT_TURNS
 MOST_TURNS = 2 * KEPT_TURNS  # kept at the most, while older ones wait to be summarised
 FOLDED_TO = KEPT_TURNS - 10  # turns that a summary leaves: not every turn beyond the limit costs one
 _LONGEST = 12_000  # characters of one message that are kept
+_LONGEST_CALLS = 60_000  # bytes of the calls of one message
 _MOST = 240_000  # bytes of all: an item of the table takes 400 KB
 _INSTRUCTING = ("system", "developer")
 
@@ -84,10 +86,12 @@ def recent(messages: Sequence[Message], most: int = KEPT_TURNS) -> list[Message]
 def kept(messages: Sequence[Message]) -> list[Message]:
     """As much as is stored: no pictures, nothing overlong, no more than fits."""
     small = [_small(each) for each in messages]
-    whole = turns(small)[-MOST_TURNS:]
-    while len(whole) > 1 and sum(_size(each) for turn in whole for each in turn) > _MOST:
-        whole.pop(0)
-    return [message for turn in whole for message in turn]
+    whole = [[(message, _size(message)) for message in turn] for turn in turns(small)[-MOST_TURNS:]]
+    size = sum(each for turn in whole for _, each in turn)
+    while size > _MOST:
+        dropped = whole.pop(0) if len(whole) > 1 else [whole[0].pop(0)]
+        size -= sum(each for _, each in dropped)
+    return [message for turn in whole for message, _ in turn]
 
 
 def to_fold(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
@@ -117,6 +121,11 @@ def transcript(messages: Sequence[Message], name: str) -> str:
 
 
 def _small(message: Message) -> Message:
+    calls = message.get("tool_calls")
+    if calls and _size(calls) > _LONGEST_CALLS:
+        names = ", ".join(sorted({str(call[call["type"]].get("name")) for call in calls}))
+        bare = {name: value for name, value in message.items() if name != "tool_calls"}
+        message = {**bare, "content": message.get("content") or f"[{names}]"}
     content = message.get("content")
     if isinstance(content, str | list) and (isinstance(content, list) or len(content) > _LONGEST):
         text = text_of(message)
@@ -124,6 +133,6 @@ def _small(message: Message) -> Message:
     return message
 
 
-def _size(message: Mapping[str, Any]) -> int:
-    calls = sum(len(str(call)) for call in message.get("tool_calls") or ())
-    return len(str(message.get("content") or "").encode(errors="replace")) + calls + 64
+def _size(told: Any) -> int:
+    """In bytes, as it is stored."""
+    return len(json.dumps(told, ensure_ascii=False).encode(errors="replace"))

@@ -19,6 +19,15 @@ def text(value: Any, field: str) -> str:
     return value
 
 
+def short(most: int) -> Read[str]:
+    def read(value: Any, field: str) -> str:
+        if len(text(value, field)) > most:
+            refuse(field, f"may have at most {most} characters")
+        return str(value)
+
+    return read
+
+
 def boolean(value: Any, field: str) -> bool:
     if not isinstance(value, bool):
         refuse(field, "must be true or false")

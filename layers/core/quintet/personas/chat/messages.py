@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from quintet.gateway.model import Message
-from quintet.personas.chat.fields import mapping, one_of, optional, refuse, sequence, text
+from quintet.personas.chat.fields import mapping, one_of, optional, refuse, sequence, short, text
 
 MOST_MESSAGES = 2048
+_NAME = short(256)
+_ID = short(4096)  # some vendors put more than a name into an id
 _ROLES = one_of("developer", "system", "user", "assistant", "tool", "function")
 _USER_PARTS = frozenset({"text", "image_url", "input_audio", "file"})
 _PARTS: Mapping[str, frozenset[str]] = {
@@ -32,7 +34,7 @@ def _message(told: Mapping[str, Any], place: int) -> Message:
     message: dict[str, Any] = {"role": role, "content": _content(told.get("content"), role, f"{where}.content")}
     name = told.get("name")
     if name is not None:
-        message["name"] = text(name, f"{where}.name")
+        message["name"] = _NAME(name, f"{where}.name")
     if role == "assistant":
         message.update(_calls(told, where))
         if message["content"] is None and not message.get("tool_calls"):
@@ -42,7 +44,7 @@ def _message(told: Mapping[str, Any], place: int) -> Message:
     elif role == "tool":
         if not told.get("tool_call_id"):
             refuse(f"{where}.tool_call_id", "Field required")
-        message["tool_call_id"] = text(told["tool_call_id"], f"{where}.tool_call_id")
+        message["tool_call_id"] = _ID(told["tool_call_id"], f"{where}.tool_call_id")
     if message["content"] is None and role not in ("assistant", "tool"):
         refuse(f"{where}.content", "Field required")
     if message["content"] is None and role == "tool":
@@ -95,7 +97,7 @@ def _calls(told: Mapping[str, Any], where: str) -> dict[str, Any]:
         }
     if told.get("function_call"):
         function = mapping(told["function_call"], f"{where}.function_call")
-        name = text(function.get("name"), f"{where}.function_call.name")
+        name = _NAME(function.get("name"), f"{where}.function_call.name")
         arguments = text(function.get("arguments", ""), f"{where}.function_call.arguments")
         return {
             "tool_calls": [
@@ -110,10 +112,10 @@ def _call(told: Mapping[str, Any], where: str) -> dict[str, Any]:
     if kind not in ("function", "custom"):
         refuse(f"{where}.type", "must be one of: function, custom")
     content = dict(mapping(told.get(kind), f"{where}.{kind}"))
-    text(content.get("name"), f"{where}.{kind}.name")
+    _NAME(content.get("name"), f"{where}.{kind}.name")
     if kind == "function":
         content["arguments"] = text(content.get("arguments", ""), f"{where}.function.arguments")
-    return {"id": text(told.get("id"), f"{where}.id"), "type": kind, kind: content}
+    return {"id": _ID(told.get("id"), f"{where}.id"), "type": kind, kind: content}
 
 
 def _refusal(told: Mapping[str, Any], where: str) -> str:
