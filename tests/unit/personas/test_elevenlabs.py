@@ -106,6 +106,12 @@ class Line:
         if wait:
             await self.settled()
 
+    async def kept(self) -> int:
+        """In bytes."""
+        connection = await self.connections.find("c1")
+        assert connection is not None
+        return len(json.dumps(connection.attributes, ensure_ascii=False).encode())
+
     async def settled(self) -> None:
         await asyncio.gather(*self.running)
 
@@ -222,6 +228,30 @@ async def test_nothing_is_corrected_that_was_not_said() -> None:
     assert line.heard("interruption") == line.heard("agent_response_correction") == []
     (answer,) = line.heard("agent_response")
     assert answer["agent_response_event"]["event_id"] == 2
+
+
+@on_a_loop
+async def test_a_connection_keeps_no_more_than_its_row_holds() -> None:
+    line = Line(FakeGateway(lambda *_: calls(("show_map", "{}"), ("show_map", "{}"))))
+    accepted = await line.connect()
+    tools = [
+        {"type": "function", "function": {"name": f"t{n}", "description": "ü" * 9_000, "parameters": {}}}
+        for n in range(9)
+    ]
+    await line.says({**START, "custom_llm_extra_body": {"tools": tools}})
+    for _ in range(40):
+        await line.says({"type": "contextual_update", "text": "ü" * 9_000})
+    async with line.room.talk.floor.held(session_key("", accepted.attributes["caller"], "maya")):
+        for _ in range(6):
+            await line.says({"type": "user_message", "text": "ü" * 45_000}, wait=False)
+        assert await line.kept() < 400_000
+    await line.settled()
+    for number in range(2):
+        result = {"type": "client_tool_result", "tool_call_id": f"call_{number}", "result": "ü" * 60_000}
+        await line.says(result)
+        assert await line.kept() < 400_000
+    results = [each for each in line.room.gateway.asked[-1].ask.messages if each["role"] == "tool"]
+    assert [len(str(each["content"])) for each in results] == [25_000, 25_000]
 
 
 @on_a_loop

@@ -88,6 +88,7 @@ async def test_a_task_is_created_for_those_who_may_create_one() -> None:
     ("name", "arguments", "told"),
     [
         ("fly", "{}", "There is no tool fly."),
+        ("n" * 900, "{}", f"There is no tool {'n' * 64}."),
         ("write_journal", "{", "not valid JSON"),
         ("write_journal", "[]", "must be a JSON object"),
         ("write_journal", "{}", "entry is missing"),

@@ -112,7 +112,13 @@ def test_tool_calls_are_read_in_every_form() -> None:
     for form in forms:
         (call,) = tool_calls_of(event_of({"message": {"type": "tool-calls", **form}}))
         assert (call.id, call.name, json.loads(call.arguments)) == ("t1", "f", {"a": 1})
-    for broken in ({"toolCallList": 3}, {"toolCallList": ["x"]}, {"toolCallList": [{"id": "t"}]}):
+    many = [{"id": f"t{n}", "name": "f"} for n in range(65)]
+    for broken in (
+        {"toolCallList": 3},
+        {"toolCallList": ["x"]},
+        {"toolCallList": [{"id": "t"}]},
+        {"toolCallList": many},
+    ):
         with pytest.raises(Failure):
             tool_calls_of(event_of({"message": {"type": "tool-calls", **broken}}))
 

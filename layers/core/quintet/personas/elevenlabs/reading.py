@@ -1,6 +1,6 @@
 """What a client says at the beginning, and the history that the Speech Engine repeats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,17 @@ def words_of(message: Mapping[str, Any]) -> str:
     """Of a `user_message` or a `multimodal_message`."""
     text = message.get("text")
     return _text(text.get("text") if isinstance(text, dict) else text, 100_000)
+
+
+def latest(texts: Sequence[str], most: int) -> list[str]:
+    """The last ones that fit into so many bytes, one at least."""
+    kept: list[str] = []
+    for each in reversed(texts):
+        most -= len(each.encode())
+        if most < 0 and kept:
+            break
+        kept.insert(0, each)
+    return kept
 
 
 def number_of(value: Any) -> int:

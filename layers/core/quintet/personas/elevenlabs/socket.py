@@ -18,7 +18,7 @@ from quintet.personas.cast import Cast
 from quintet.personas.chat.request import ChatRequest
 from quintet.personas.doing import Line
 from quintet.personas.elevenlabs import frames
-from quintet.personas.elevenlabs.reading import beginning_of, number_of, transcript_of, words_of
+from quintet.personas.elevenlabs.reading import beginning_of, latest, number_of, transcript_of, words_of
 from quintet.personas.elevenlabs.tokens import HEADER, dialled_by_elevenlabs
 from quintet.personas.elevenlabs.voices import AgentVoice, EngineVoice, Voice
 from quintet.personas.model import session_key
@@ -33,6 +33,8 @@ SUBPROTOCOL = "convai"
 _LOOK_SECONDS = 0.25  # between two looks whether the caller has spoken over us
 _MOST_CONTEXT = 20
 _CONTEXT = 2_000  # characters
+# Bytes of what a connection keeps: its row has 400 KB.
+_CONTEXTS, _TOOLS, _WAITING, _RESULTS = 40_000, 60_000, 100_000, 100_000
 
 _AGENT, _ENGINE = "agent", "engine"
 
@@ -129,7 +131,7 @@ class Voices:
             kind=_AGENT,
             text_only=start.text_only,
             told=start.told,
-            tools=[json.dumps(tool) for tool in start.tools],
+            tools=latest([json.dumps(tool) for tool in start.tools], _TOOLS),
             caller=start.user or connection.attributes["caller"],
         )
         await self._tell(known, frames.begun(str(known.attributes["conversation"])))
@@ -147,13 +149,14 @@ class Voices:
         text = told.get("text")
         if isinstance(text, str) and text.strip():
             before = list(connection.attributes.get("context", ()))
-            await self._change(connection, context=[*before, text.strip()[:_CONTEXT]][-_MOST_CONTEXT:])
+            context = [*before, text.strip()[:_CONTEXT]][-_MOST_CONTEXT:]
+            await self._change(connection, context=latest(context, _CONTEXTS))
 
     async def _words(self, connection: Connection, told: Mapping[str, Any]) -> None:
         words = words_of(told)
         if not words:
             raise Failure(Kind.INVALID, "text: must be a text that is not empty")
-        waiting = [*connection.attributes.get("waiting", ()), words]
+        waiting = latest([*connection.attributes.get("waiting", ()), words], _WAITING)
         known = await self._next(connection, waiting=waiting)
         voice = AgentVoice(self._teller(known), known.attributes["event"], bool(known.attributes.get("text_only")))
         await self._answer(known, [{"role": "user", "content": each} for each in waiting], voice)
@@ -166,7 +169,8 @@ class Voices:
             return
         result = told.get("result")
         text = result if isinstance(result, str) else json.dumps(result)
-        pending[identifier] = f"Error: {text}" if told.get("is_error") else text
+        told_back = f"Error: {text}" if told.get("is_error") else text
+        pending[identifier] = told_back.encode()[: _RESULTS // len(pending)].decode(errors="ignore")
         known = await self._change(connection, pending=pending)
         if all(value is not None for value in pending.values()):
             known = await self._next(known, pending={})

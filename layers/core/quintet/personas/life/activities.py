@@ -25,6 +25,7 @@ from quintet.store.ids import new_id
 _LASTS = timedelta(minutes=5)
 _NEWS_KEPT = timedelta(days=14)
 _TOKENS = 300
+_ENTRY = 8_000  # characters, whatever a model makes of 100 words
 _SHOWN = 160  # characters of a thought that a result quotes
 
 log = logging.getLogger("quintet.personas")
@@ -138,7 +139,7 @@ class Life:
         return f"{counted} ({', '.join(shares)})" if shares else counted
 
     async def _write(self, day: _Day, activity: Activity, done: str, wish: str) -> str:
-        text = await self._think(day, f"{wish} At most 100 words.")
+        text = (await self._think(day, f"{wish} At most 100 words."))[:_ENTRY]
         now = self.clock.now()
         note = Note(new_id("note", now), activity.value, text, now)
         await self.notebook.write(journal_page(day.persona), note, now + JOURNAL_KEPT)

@@ -51,7 +51,7 @@ class Replying:
             claimed.append(mark)
         try:
             text = await self._answer(mention, payer, journal)
-            await self.slack.post(mention.channel, escaped(text[:_LONGEST]), mention.thread)
+            await self.slack.post(mention.channel, escaped(text), mention.thread)
         except Failure as failure:
             if failure.kind is Kind.REJECTED:  # Slack, or every model, will say the same tomorrow
                 log.exception("a mention stays unanswered", extra={"event_id": mention.event_id})
@@ -74,7 +74,7 @@ class Replying:
         line = Line(persona, mention.caller_id, _SCOPE, "slack", "Answer a message on Slack")
         request = ChatRequest(persona.id, Ask([{"role": "user", "content": words}]))
         async with self.talk.begin(line, request, payer, journal) as turn:
-            text = (await turn.whole()).choices[0].content or "…"
+            text = ((await turn.whole()).choices[0].content or "…")[:_LONGEST]
         await self.drafts.note(draft, {"text": text}, self.clock.now() + _REMEMBERED)
         return text
 

@@ -11,6 +11,7 @@ from quintet.errors import Failure
 from quintet.personas.doing import Doing, Line
 
 _LONGEST = 6_000  # characters of a result that a model is told
+_NAMED = 64  # characters of a name that nobody has
 _SECONDS = 30.0
 
 log = logging.getLogger("quintet.personas")
@@ -63,7 +64,7 @@ class Toolbox:
     async def use(self, name: str, arguments: str, doing: Doing) -> str:
         tool = self._tools.get(name)
         if tool is None or not tool.open_to(doing.line):
-            return f"There is no tool {name}."
+            return f"There is no tool {name[:_NAMED]}."
         try:
             given = _read(arguments, tool)
             async with asyncio.timeout(_SECONDS):

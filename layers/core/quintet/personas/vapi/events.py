@@ -15,6 +15,7 @@ _TODAY: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "speech.recognized": ("transcript", {"role": "user", "transcriptType": "final"}),
     "assistant.message": ("model-output", {}),
 }
+_MOST_CALLS = 64
 _LONGEST_TRANSCRIPT = 60_000  # characters, from the end: what was agreed comes last
 
 
@@ -65,6 +66,9 @@ def tool_calls_of(event: VapiEvent) -> list[ToolCall]:
         told = [each.get("toolCall", each) for each in several if isinstance(each, dict)] if _is_list(several) else None
     if not _is_list(told):
         raise Failure(Kind.INVALID, "toolCallList: must be an array", details={"field": "toolCallList"})
+    if told is not None and len(told) > _MOST_CALLS:
+        issue = f"may have at most {_MOST_CALLS} items"
+        raise Failure(Kind.INVALID, f"toolCallList: {issue}", details={"field": "toolCallList", "issue": issue})
     return [_tool_call(each, place) for place, each in enumerate(told or ())]
 
 

@@ -89,18 +89,18 @@ class Phone:
 
     async def _use(self, event: VapiEvent, call: ToolCall, doing: Doing) -> str:
         """A repeated call gets the first one's result. VAPI wants it on one line."""
-        known = f"result_{call.id}"
-        facts = await self.calls.find(event.call_id) if event.call_id else {}
-        if known in facts:
-            return facts[known]
+        place = f"{event.call_id}#{call.id}" if event.call_id and call.id != "function" else ""
+        known = (await self.calls.find(place)).get("result") if place else None
+        if known is not None:
+            return known
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 told = await self.toolbox.use(call.name, call.arguments, doing)
         except TimeoutError:
             return "Not done: it took too long."
         result = "; ".join(line.strip() for line in told.splitlines() if line.strip())
-        if event.call_id and call.id != "function":
-            await self.calls.note(event.call_id, {known: result}, self.clock.now() + _CALL_KEPT)
+        if place:
+            await self.calls.note(place, {"result": result}, self.clock.now() + _CALL_KEPT)
         return result
 
     async def _doing(self, event: VapiEvent, answering: Answering, payer: Payer, journal: Journal) -> Doing:
