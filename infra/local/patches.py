@@ -11,6 +11,10 @@ from typing import Any
 from infra.local import partitions, units
 from infra.local.mending import VERSION, Changed, edited, replace, rewrite
 
+_CONVERSATIONS = {
+    "bedrock:Converse": "bedrock:InvokeModel",
+    "bedrock:ConverseStream": "bedrock:InvokeModelWithResponseStream",
+}
 # A worker whose emulator was killed would serve on for nobody.
 _WATCH_PARENT = """
 import os, threading, time
@@ -39,7 +43,7 @@ def apply() -> None:
     units.apply(dynamodb)
     _keep_credentials_secret(lambda_runtime, lambda_svc)
     _keep_attributes(provisioners)
-    _name_batches(iam_actions)
+    _name_actions(iam_actions)
     # It runs whatever scripts lie in LocalStack's well-known directories of the machine.
     replace(app, "_collect_scripts", lambda *_directories: [])
 
@@ -115,12 +119,14 @@ def _keep_attributes(provisioners: ModuleType) -> None:
     rewrite(provisioners, "_cfn_nested_stack_deploy", f"{arguments},\n", f'{arguments}, prev.get("Attributes"),\n')
 
 
-def _name_batches(iam_actions: ModuleType) -> None:
-    """AWS has no permissions for batches of messages: who may send one may send ten."""
+def _name_actions(iam_actions: ModuleType) -> None:
+    """AWS has no permissions for batches of messages, nor for Bedrock's conversations."""
     named = iam_actions.extract_iam_action
 
     def extract_iam_action(service: str, *request: Any) -> str | None:
         action: str | None = named(service, *request)
-        return action.removesuffix("Batch") if service == "sqs" and action else action
+        if service == "sqs" and action:
+            return action.removesuffix("Batch")
+        return _CONVERSATIONS.get(action, action) if action else action
 
     replace(iam_actions, "extract_iam_action", extract_iam_action)
