@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 
+from operations.figures import views
 from quintet.configuration import agents, live, store
 from quintet.configuration.model import SYSTEM, Document, changed, values_of
 from quintet.configuration.system import schema
 from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
-from quintet.gateway.live import views
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
 from quintet.http.work import offload
