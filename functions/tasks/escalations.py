@@ -1,6 +1,6 @@
 """/v1/escalation and /v1/escalations: ask that a task may run again on a better model, and decide on it."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -19,7 +19,7 @@ from tasks.bodies import Decision, EscalationRequest
 
 router = APIRouter(prefix="/v1")
 
-_A_MILLISECOND = timedelta(milliseconds=1)
+_LAST = time(23, 59, 59, 999_000)
 
 
 @router.post("/escalation/submit")
@@ -86,11 +86,14 @@ async def listed(
 ) -> Json:
     """Newest first. A date without a time is the whole day, in UTC."""
     stage = {"pending": Stage.PENDING}.get(status or "") or (Stage(status) if status else None)
+    since, until = _moment("from_date", from_date, last=False), _moment("to_date", to_date, last=True)
+    if since is not None and until is not None and since > until:
+        raise _invalid("from_date", "Must not be after to_date")
     found, total = await table.page(
         status=stage,
         task_id=task_id,
-        since=_moment("from_date", from_date, last=False),
-        until=_moment("to_date", to_date, last=True),
+        since=since,
+        until=until,
         limit=limit,
         offset=offset,
     )
@@ -104,13 +107,15 @@ def _moment(field: str, text: str | None, *, last: bool) -> datetime | None:
         return None
     try:
         if len(text) == 10:
-            day = datetime.combine(date.fromisoformat(text), time(), UTC)
-            return day + timedelta(days=1) - _A_MILLISECOND if last else day
+            return datetime.combine(date.fromisoformat(text), _LAST if last else time(), UTC)
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        issue = "Must be a date, or a date and time in ISO 8601"
-        raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue}) from None
+    except ValueError:
+        raise _invalid(field, "Must be a date, or a date and time in ISO 8601") from None
+
+
+def _invalid(field: str, issue: str) -> Failure:
+    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
 
 
 def _shown(escalation: Escalation) -> dict[str, Any]:

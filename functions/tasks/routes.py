@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/tasks")
 
 Tag = Annotated[str | None, Header(max_length=128)]
 Key = Annotated[str | None, Header(min_length=1, max_length=255)]
-_CURSOR = re.compile(r"\d\|~?\d{14}#[0-9a-z_]{1,80}", re.ASCII)
+_CURSOR = re.compile(r"\d\|~?\d{15}#[0-9a-z_]{1,80}", re.ASCII)
 # What may not be taken away again: null says that a value is left as it is.
 _NULLABLE = frozenset({"deadline", "assignee_role", "feedback"})
 
@@ -95,7 +95,7 @@ async def one(
     if_none_match: Tag = None,
 ) -> Response:
     task = await services.tasks().get(task_id)
-    if if_none_match is not None and task.etag in _tags(if_none_match):
+    if if_none_match is not None and not _tags(if_none_match).isdisjoint({task.etag, "*"}):
         return Response(status_code=304, headers={"etag": task.etag})
     return envelope(exchange_of(request), shapes.whole(task), headers={"etag": task.etag})
 
@@ -179,9 +179,9 @@ def _with_urls(task_id: str, index: int, work: dict[str, Any]) -> dict[str, Any]
     return shapes.costed({**work, "files": files})
 
 
-def _wanted(if_match: str | None) -> str | None:
-    return if_match.strip().removeprefix("W/") if if_match else None
+def _wanted(if_match: str | None) -> frozenset[str] | None:
+    return _tags(if_match) if if_match else None
 
 
-def _tags(text: str) -> list[str]:
-    return [each.strip().removeprefix("W/") for each in text.split(",")]
+def _tags(text: str) -> frozenset[str]:
+    return frozenset(each.strip().removeprefix("W/") for each in text.split(","))

@@ -229,6 +229,9 @@ def test_lists_are_filtered_and_paged(caller: MakeCaller) -> None:
     assert _listed(ada, "limit=1&offset=1")[0] == [pending["escalation_id"]]
     assert ada.refused("GET", "/v1/escalations?status=maybe") == (422, "VALIDATION_ERROR")
     assert ada.refused("GET", "/v1/escalations?from_date=tomorrow") == (422, "VALIDATION_ERROR")
+    assert ada.refused("GET", "/v1/escalations?from_date=2027-01-01&to_date=2026-01-01") == (422, "VALIDATION_ERROR")
+    assert _listed(ada, "from_date=5000-01-01&to_date=9999-12-31")[1] == 0
+    assert _listed(ada, "from_date=1900-01-01&to_date=1960-01-01")[1] == 0
 
 
 def test_one_that_nobody_decides_on_expires(stack: Stack, caller: MakeCaller) -> None:

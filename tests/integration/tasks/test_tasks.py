@@ -98,9 +98,25 @@ def test_pages_by_offset_and_by_cursor_agree(caller: MakeCaller) -> None:
     assert by_cursor["tasks"] == by_offset["tasks"]
 
 
+def test_deadlines_of_all_times_are_in_order_page_by_page(caller: MakeCaller) -> None:
+    ada = caller()
+    moments = ["1950-01-01T00:00:00Z", "2030-01-01T00:00:00Z", "4000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+    made = [ada.data("POST", "/v1/tasks", TASK | {"deadline": moment})["id"] for moment in reversed(moments)]
+    found: list[str] = []
+    cursor = ""
+    for _ in made:
+        path = f"/v1/tasks?created_by={ada.id}&sort_by=deadline&sort_order=asc&limit=1{cursor}"
+        page = ada.data("GET", path)
+        found += [task["id"] for task in page["tasks"]]
+        cursor = f"&cursor={quote(page['pagination']['next_cursor'] or '')}"
+    assert found == made[::-1]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
+        (f"tags={','.join(map(str, range(17)))}", "tags"),
+        ("cursor=1%7C000000000000000%23task_1&sort_by=deadline", "cursor"),
         ("status=done", "status"),
         ("type=magic", "type"),
         ("priority=urgent", "priority"),
@@ -204,11 +220,21 @@ def test_cancelling_says_why_and_may_be_repeated(caller: MakeCaller) -> None:
     assert ada.data("DELETE", path)["reason"] == reason["reason"]
 
 
+def test_a_task_that_no_item_can_hold_is_refused(caller: MakeCaller) -> None:
+    ada = caller()
+    large = {"description": "\u0001" * 50_000, "acceptance_criteria": ["\u0001" * 2000] * 50}
+    assert ada.refused("POST", "/v1/tasks", TASK | large) == (413, "PAYLOAD_TOO_LARGE")
+    path = f"/v1/tasks/{ada.data('POST', '/v1/tasks', TASK)['id']}"
+    assert ada.refused("PUT", path, large) == (413, "PAYLOAD_TOO_LARGE")
+
+
 def test_a_stale_etag_changes_nothing(caller: MakeCaller) -> None:
     ada = caller()
     path = f"/v1/tasks/{ada.data('POST', '/v1/tasks', TASK)['id']}"
     etag = ada("GET", path).headers["etag"]
-    assert ada("GET", path, if_none_match=etag).status == 304
+    for known in (etag, "*", f'"0", W/{etag}'):
+        assert ada("GET", path, if_none_match=known).status == 304
+    assert ada("PUT", path, {"priority": "medium"}, if_match='"7", "8"').status == 412
     assert ada("PUT", path, {"priority": "low"}, if_match=etag).status == 200
     assert ada.refused("PUT", path, {"priority": "high"}, if_match=etag) == (412, "PRECONDITION_FAILED")
     assert ada.refused("DELETE", path, if_match=etag) == (412, "PRECONDITION_FAILED")

@@ -33,5 +33,10 @@ def millis(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+def sortable(number: int) -> str:
+    """Milliseconds as text that sorts like them, up to the year 9999. What was before 1970 is all one."""
+    return f"{max(0, number):015d}"
+
+
 def from_millis(number: int) -> datetime:
     return _EPOCH + number * _MILLISECOND

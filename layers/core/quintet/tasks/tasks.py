@@ -18,9 +18,12 @@ from quintet.tasks.dependencies import check, open_ones
 from quintet.tasks.model import Progress, Status, Submission, Task, moved, not_found
 from quintet.tasks.owed import Debts
 from quintet.tasks.store import tasks
+from quintet.tasks.store.rows import body_size
 from quintet.tasks.store.tasks import Promise
 
+Etags = frozenset[str]
 _ATTEMPTS = 8
+_MOST_BYTES = 320_000  # an item takes 400 KB, and the work itself has something to say
 _REPLACED = frozenset(
     {
         "title",
@@ -93,6 +96,7 @@ class Tasks:
             kept = await self._kept(promise, now)
             if kept is not None:
                 return kept
+        _bounded(None, task)
         await check(None, task.dependencies, tasks.heads)
         if handover is not None:
             ready = not open_ones(task.dependencies, await tasks.heads(task.dependencies))
@@ -112,17 +116,17 @@ class Tasks:
             await self.debts.pay_now(task)
         return task
 
-    async def update(self, task_id: str, values: Mapping[str, Any], actor: Actor, etag: str | None = None) -> Task:
+    async def update(self, task_id: str, values: Mapping[str, Any], actor: Actor, etags: Etags | None = None) -> Task:
         """`results` and `metadata` are laid over what is there; everything else is replaced."""
         if values.get("dependencies"):
             await check(task_id, values["dependencies"], tasks.heads)
             await offload(tasks.expect, task_id, values["dependencies"])
-        before, after = await self._change(task_id, lambda task, now: _updated(task, values, now), actor, etag)
+        before, after = await self._change(task_id, lambda task, now: _updated(task, values, now), actor, etags)
         if after.ended is not before.ended or "dependencies" in values:
             await self.debts.pay_now(after)
         return after
 
-    async def cancel(self, task_id: str, reason: str | None, actor: Actor, etag: str | None = None) -> Task:
+    async def cancel(self, task_id: str, reason: str | None, actor: Actor, etags: Etags | None = None) -> Task:
         """A task that is cancelled already stays so."""
 
         def cancelled(task: Task, now: datetime) -> Task:
@@ -130,7 +134,7 @@ class Tasks:
                 return task
             return moved(task, Status.CANCELLED, now, error=reason)
 
-        before, after = await self._change(task_id, cancelled, actor, etag)
+        before, after = await self._change(task_id, cancelled, actor, etags)
         if not before.ended:
             await self.debts.pay_now(after)
         return after
@@ -152,16 +156,17 @@ class Tasks:
         return after
 
     async def _change(
-        self, task_id: str, make: Callable[[Task, datetime], Task], actor: Actor, etag: str | None = None
+        self, task_id: str, make: Callable[[Task, datetime], Task], actor: Actor, etags: Etags | None = None
     ) -> tuple[Task, Task]:
-        """Makes the change upon the newest state; with an etag, only upon that one."""
+        """Makes the change upon the newest state; with etags, only upon one of those."""
         for _ in range(_ATTEMPTS):
             before = await self.get(task_id)
-            if etag is not None and etag not in {before.etag, "*"}:
+            if etags is not None and etags.isdisjoint({before.etag, "*"}):
                 raise Failure(Kind.PRECONDITION_FAILED, "The task has changed since you read it: read it again")
             after = make(before, self.clock.now())
             if after is before:
                 return before, after
+            _bounded(before, after)
             try:
                 await offload(tasks.change, before, after, *self._also(before, after, actor))
             except Unmet:
@@ -190,6 +195,17 @@ class Tasks:
             raise Failure(Kind.INVALID, issue, details={"field": "Idempotency-Key", "issue": issue})
         task = await self.get(known.task_id)
         return replace(task, status=Status.PENDING, rev=1)
+
+
+def _bounded(before: Task | None, after: Task) -> None:
+    """Raises Failure for what callers say beyond the size of a task. What is too large already may still shrink."""
+    size = body_size(after)
+    if size > _MOST_BYTES and (before is None or size > body_size(before)):
+        raise Failure(
+            Kind.TOO_LARGE,
+            f"This task would have {size // 1000} KB: description, files, criteria, metadata, results and feedback may "
+            f"have {_MOST_BYTES // 1000} KB in all",
+        )
 
 
 def _promise(key: str, actor: Actor, task: Task, values: Mapping[str, Any]) -> Promise:

@@ -10,7 +10,7 @@ from pynamodb.expressions.update import Action
 
 from quintet.settings import settings
 from quintet.store import wire
-from quintet.store.clock import epoch, from_millis, millis
+from quintet.store.clock import epoch, from_millis, millis, sortable
 from quintet.store.tables import Table, TableName
 from quintet.store.transactions import Unmet, Write, write_together
 from quintet.tasks.escalation import Escalation, Stage
@@ -104,8 +104,8 @@ async def page(
                 "ExpressionAttributeValues": wire.to_item(
                     {
                         ":list": _list(task_id, status),
-                        ":first": f"{millis(since):014d}" if since else " ",
-                        ":last": f"{millis(until):014d}~" if until else "~",
+                        ":first": sortable(millis(since)) if since else " ",
+                        ":last": f"{sortable(millis(until))}~" if until else "~",
                     }
                 ),
                 "ScanIndexForward": False,
@@ -131,7 +131,7 @@ async def _several(ids: Sequence[str]) -> dict[str, Escalation]:
 
 
 def _rows(escalation: Escalation) -> set[tuple[str, str]]:
-    place = f"{millis(escalation.submitted_at):014d}#{escalation.id}"
+    place = f"{sortable(millis(escalation.submitted_at))}#{escalation.id}"
     return {(_list(task, status), place) for task in (None, escalation.task_id) for status in (None, escalation.status)}
 
 

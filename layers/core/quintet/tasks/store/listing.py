@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
-from quintet.store.clock import millis
+from quintet.store.clock import millis, sortable
 from quintet.tasks.model import PRIORITIES, Filters, Order, SortBy, Status, Task
 
 RUNNING = "running"  # tasks that an execution works on, those first that have not moved for longest
@@ -143,10 +143,11 @@ def waiting_list(role: str) -> str:
 
 def place_of(entry: Entry, sort: SortBy) -> str:
     if sort is SortBy.UPDATED:
-        return f"{entry.updated:014d}#{entry.id}"
-    if sort is SortBy.DEADLINE and entry.deadline is None:
-        return f"{_NONE_YET}{entry.created:014d}#{entry.id}"
-    return f"{entry.deadline if sort is SortBy.DEADLINE else entry.created:014d}#{entry.id}"
+        return f"{sortable(entry.updated)}#{entry.id}"
+    moment = entry.deadline if sort is SortBy.DEADLINE else entry.created
+    if moment is None:
+        return f"{_NONE_YET}{sortable(entry.created)}#{entry.id}"
+    return f"{sortable(moment)}#{entry.id}"
 
 
 def task_at(place: str) -> str:

@@ -60,6 +60,11 @@ def body_of(task: Task) -> str:
     return _text({name: _plain(getattr(task, name)) for name in _IN_BODY})
 
 
+def body_size(task: Task) -> int:
+    """In bytes."""
+    return len(body_of(task).encode())
+
+
 def task_of(task_id: str, rev: int, head: str, body: str | None = None) -> Task:
     """Without its body a task has what its work changes."""
     values: dict[str, Any] = json.loads(head) | (json.loads(body) if body else {})

@@ -10,7 +10,7 @@ from pynamodb.transactions import TransactWrite
 
 from quintet.settings import settings
 from quintet.store import wire
-from quintet.store.clock import epoch, millis
+from quintet.store.clock import epoch, millis, sortable
 from quintet.store.transactions import Unmet, Write, write_together
 from quintet.tasks import shapes
 from quintet.tasks.model import Task
@@ -144,7 +144,7 @@ async def _count(name: str) -> int:
 
 def running(before: datetime, limit: int) -> list[str]:
     """Tasks that an execution should be working on, and that have not moved since `before`."""
-    found = RowItem.query(RUNNING, RowItem.place < f"{millis(before):014d}", limit=limit, consistent_read=True)
+    found = RowItem.query(RUNNING, RowItem.place < sortable(millis(before)), limit=limit, consistent_read=True)
     return [task_at(item.place) for item in found]
 
 
