@@ -19,7 +19,10 @@ def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> dict[str, Any]:
-    write = _WRITERS.get(type(value))
+    kind = type(value)
+    if kind is str:  # most are
+        return {"S": value}
+    write = _WRITERS.get(kind)
     if write is None:
         write = next((writer for kind, writer in _WRITERS.items() if isinstance(value, kind)), None)
         if write is None:

@@ -3,9 +3,7 @@
 import quintet.cold
 
 import asyncio
-import json
 import logging
-import re
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from typing import Any
@@ -14,27 +12,13 @@ from quintet.http.entry import Entry, Event, kept_loop
 from quintet.http.exchange import exchange_of
 from quintet.net import client
 from quintet.settings import memory_mb, platform, sampled, settings
-from quintet.store.meter import Meter, metered, used
+from quintet.store.meter import Meter, metered
 from quintet.telemetry import emf
 from quintet.telemetry.owed import settle
 from quintet.telemetry.platform import TIME
-from quintet.telemetry.redaction import redact, redacted
 
 _SERVICE = "quintet"
 _POLLED = 2  # of its requests Lambda makes for a batch: it receives, and deletes what went well
-# Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
-_SECRETS = re.compile(
-    r"(Bearer\s+)[\w.~+/=-]+|\b(qk_[a-z0-9]{1,16}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
-)
-_MARKS = ("Bearer", "eyJ", "gho_", "ghp_", "ghs_", "ghu_", "qk_", "sk-", "whsec_", "xoxa-", "xoxb-", "xoxp-")
-
-# What we write ourselves into every line: times, ids and places, some of which look like telephone numbers.
-_OUR_OWN = frozenset(
-    {"function_request_id", "level", "location", "request_id", "service", "stack_trace", "timestamp", "xray_trace_id"}
-)
-
-# What is no JSON is told as text.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: redact(str(value))).encode
 
 
 def serve(app: Any) -> Entry:
@@ -149,30 +133,15 @@ def _logger() -> Any:
     """Formats what every logger below `quintet` says, and what libraries warn of."""
     from aws_lambda_powertools.logging import Logger
 
-    logger = Logger(
-        service=_SERVICE,
-        level=settings().log_level,
-        utc=True,
-        use_rfc3339=True,
-        json_serializer=_line,
-        json_deserializer=str,  # a message is text: nobody tries whether it is JSON
-        function=settings().aws_lambda_function_name,
-    )
-    for what in ("Threads", "Processes", "Multiprocessing", "AsyncioTasks"):  # no line tells of them
-        setattr(logging, f"log{what}", False)
+    from quintet.telemetry.lines import Lines
+
+    lines = Lines(service=_SERVICE, function=settings().aws_lambda_function_name)
+    logger = Logger(service=_SERVICE, level=settings().log_level, logger_formatter=lines)
     root = logging.getLogger()
     if not root.handlers:  # our own runtime brings none
         root.addHandler(logger.registered_handler)
         logging.getLogger(_SERVICE).propagate = False
     return logger
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    text = _encode(redacted(record, _OUR_OWN))
-    used("log_byte", len(text) + emf.LINE_BYTES)
-    if not any(mark in text for mark in _MARKS):
-        return text
-    return _SECRETS.sub(lambda found: (found[1] or found[2] or found[3]) + "***", text)
 
 
 def _trace() -> None:

@@ -1,0 +1,59 @@
+"""A line of the log: Powertools' JSON, without personal data and without secrets."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.logging.formatter import RESERVED_LOG_ATTRS, LambdaPowertoolsFormatter
+
+from quintet.store.meter import used
+from quintet.telemetry import emf
+from quintet.telemetry.redaction import redact, redacted
+
+# Tokens, keys and signed tokens, should one ever get into a message: the last line of defence, not the first.
+_SECRETS = re.compile(
+    r"(Bearer\s+)[\w.~+/=-]+|\b(qk_[a-z0-9]{1,16}_|sk-|whsec_|xox[abp]-|gh[opsu]_)[\w-]{8,}|\b(eyJ)[\w-]{8,}\.[\w-]+\.[\w-]+"
+)
+_MARKS = ("Bearer", "eyJ", "gho_", "ghp_", "ghs_", "ghu_", "qk_", "sk-", "whsec_", "xoxa-", "xoxb-", "xoxp-")
+
+# What we write ourselves into every line: times, ids and places, some of which look like telephone numbers.
+_OUR_OWN = frozenset(
+    {"function_request_id", "level", "location", "request_id", "service", "stack_trace", "timestamp", "xray_trace_id"}
+)
+_EVERY_RECORDS = frozenset(RESERVED_LOG_ATTRS)
+
+# What is no JSON is told as text.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: redact(str(value))).encode
+
+for _what in ("Threads", "Processes", "Multiprocessing", "AsyncioTasks"):  # no line tells of them
+    setattr(logging, f"log{_what}", False)
+
+
+class Lines(LambdaPowertoolsFormatter):
+    """Looks for what few lines have, such as an exception, in those alone: every request writes one of the others."""
+
+    def __init__(self, service: str, function: str) -> None:
+        super().__init__(json_serializer=_line, utc=True, use_rfc3339=True, service=service, function=function)
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.exc_info or record.args or not isinstance(record.msg, str):
+            return super().format(record)
+        told = self.log_format | {
+            "level": record.levelname,
+            "location": f"{record.funcName}:{record.lineno}",
+            "message": record.msg,
+            "timestamp": self.formatTime(record),
+        }
+        told.update({name: value for name, value in vars(record).items() if name not in _EVERY_RECORDS})
+        told["xray_trace_id"] = self._get_latest_trace_id()
+        return _line({name: value for name, value in told.items() if value is not None})
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    text = _encode(redacted(record, _OUR_OWN))
+    used("log_byte", len(text) + emf.LINE_BYTES)
+    if not any(mark in text for mark in _MARKS):
+        return text
+    return _SECRETS.sub(lambda found: (found[1] or found[2] or found[3]) + "***", text)
