@@ -5,7 +5,7 @@ from quintet.telemetry.lambdas import kind_of
 import asyncio
 import json
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ def on_lambda(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The records that were written."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "quintet-deliver")
-    monkeypatch.setattr(owed, "_owed", Counter())
+    monkeypatch.setattr(owed, "_owed", defaultdict(float))
     monkeypatch.setattr(owed, "_works", 0)
     written: list[dict[str, Any]] = []
 

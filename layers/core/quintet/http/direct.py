@@ -5,7 +5,6 @@ request, and what coroutine functions find out from the request alone. All other
 that does not fit: what is wrong with it is said in one place.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -122,8 +121,8 @@ def _read(media_type: str, content: bytes, model: type[BaseModel]) -> BaseModel 
     if media_type.partition(";")[0].strip().lower() != "application/json":
         return None
     try:
-        return model.model_validate(json.loads(content), from_attributes=True)
-    except (ValidationError, ValueError, RecursionError):
+        return model.model_validate_json(content)
+    except ValidationError:
         return None
 
 

@@ -4,7 +4,7 @@ Units have the names of their prices (`telemetry/prices.json`).
 """
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +17,7 @@ class Meter:
     """What was used since it was last told."""
 
     def __init__(self) -> None:
-        self.used: Counter[str] = Counter()
+        self.used: defaultdict[str, float] = defaultdict(float)
         self._since = time.perf_counter()
 
     @property
@@ -25,7 +25,7 @@ class Meter:
         return time.perf_counter() - self._since
 
     def add(self, unit: str, number: float = 1) -> None:
-        self.used[unit] += number  # type: ignore[assignment]  # a Counter of floats, which typing has no word for
+        self.used[unit] += number
 
     def told(self) -> None:
         """A record has told of it: what comes is another's."""

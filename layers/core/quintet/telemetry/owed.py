@@ -6,7 +6,7 @@ its own once it is worth one; what an instance still owes when it ends, less tha
 
 import json
 import logging
-from collections import Counter
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ WORTH = 100_000  # nano-USD: some hundred invocations, and several times what te
 ROUTE = "unasked"
 
 log = logging.getLogger("quintet.requests")
-_owed: Counter[str] = Counter()  # of floats, which typing has no word for
+_owed: defaultdict[str, float] = defaultdict(float)
 _works = 0
 
 
@@ -34,7 +34,8 @@ async def settle(meter: Meter, kind: str) -> None:
     if used is None:
         return
     log.debug("used", extra={"kind": kind, "used": used})
-    _owed.update(used)
+    for unit, number in used.items():
+        _owed[unit] += number
     _works += 1
     if nano_usd(_owed) < WORTH:
         return
