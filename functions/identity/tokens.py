@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from quintet.errors import Failure, Kind
 from quintet.http.answers import Json
@@ -18,9 +18,18 @@ from quintet.identity.tokens import keyring
 
 router = APIRouter()
 
+_LONGEST_SUBJECT = 255
+
+
+def _name(subject: str) -> str:
+    """Part of keys in tables and of lines in logs."""
+    if not subject.isprintable() or len(subject.encode()) > _LONGEST_SUBJECT:
+        raise ValueError(f"Must be printable text of at most {_LONGEST_SUBJECT} bytes")
+    return subject
+
 
 class Order(BaseModel):
-    subject: str = Field(min_length=1, max_length=255)
+    subject: Annotated[str, Field(min_length=1), AfterValidator(_name)]
     expiry_minutes: int | None = Field(default=None, ge=1)
 
 

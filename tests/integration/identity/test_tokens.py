@@ -59,6 +59,8 @@ def test_a_token_names_its_subject(caller: Caller) -> None:
         ({}, "subject"),
         ({"subject": ""}, "subject"),
         ({"subject": "x" * 256}, "subject"),
+        ({"subject": "😀" * 65}, "subject"),
+        ({"subject": "a\0b"}, "subject"),
         ({"subject": 7}, "subject"),
         ({"subject": "x", "expiry_minutes": 0}, "expiry_minutes"),
         ({"subject": "x", "expiry_minutes": -1}, "expiry_minutes"),
