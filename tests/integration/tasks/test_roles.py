@@ -22,7 +22,8 @@ def test_every_route_does_its_work_in_the_functions_own_role(stack: Stack, keys:
         assert answer.status_code < 300, answer.text
         return answer.json()["data"]
 
-    first = ask("POST", "/v1/tasks", {"title": "one", "tags": ["role"]}, **{"Idempotency-Key": "roles"})["id"]
+    tags = ["role", *(f"role-{number}" for number in range(15))]  # its changes are more than a transaction takes
+    first = ask("POST", "/v1/tasks", {"title": "one", "tags": tags}, **{"Idempotency-Key": "roles"})["id"]
     new = {"title": "two", "assignee_role": "implementer", "dependencies": [first]}
     second = ask("POST", "/v1/tasks", new)["id"]
     assert ask("GET", "/v1/tasks?tags=role&sort_by=priority")["pagination"]["total"] >= 1
