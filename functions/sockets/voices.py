@@ -13,14 +13,19 @@ from quintet.personas.elevenlabs.socket import Access, Voices
 from quintet.personas.store import conversations
 from quintet.settings import settings
 from quintet.store.secrets import secret
-from sockets.services import connections, messages, poster
+from sockets.services import connections, door, messages, poster
 
 _running: set[asyncio.Task[None]] = set()
 
 
 def voices() -> Voices:
     talk = live.talk(live.toolbox())
-    access = Access(lambda: offload(secret, "elevenlabs_api_key"), lambda: settings().open_access, address_account)
+    access = Access(
+        lambda: offload(secret, "elevenlabs_api_key"),
+        lambda: settings().open_access,
+        address_account,
+        door.authenticate,
+    )
     return Voices(cast(), talk, conversations, poster, connections, messages, access, apart)
 
 

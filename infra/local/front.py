@@ -124,7 +124,7 @@ class Front:
             return origin != "null"
         if sent.get(b"sec-fetch-site") != "cross-site":
             return False
-        shown = [sent.get(name, "") for name in (b"authorization", b"x-api-key", b"x-ryuzen-key")]
+        shown = [sent.get(name, "") for name in (b"authorization", b"x-api-key", b"x-ryuzen-key", b"xi-api-key")]
         return _FOR_ALL_PAGES.match(scope["path"]) is None or any(STATIC_TOKEN in each for each in shown)
 
     def _for_functions(self, scope: Scope) -> bool:

@@ -30,6 +30,7 @@ PROTOCOLS: Mapping[str, str] = {
     "/ws/stream": "toron",
     "/stream": "cyborgmind",
     "/ws/elevenlabs": "elevenlabs",
+    "/v1/convai/conversation": "elevenlabs",  # where ElevenLabs' packages go by themselves
     "/ws": "kyros",
 }
 MAX_MESSAGE = 128 << 10  # API Gateway's

@@ -1,4 +1,7 @@
-"""ElevenLabs' Conversation holds a text conversation with a server of ours; what it heard, as JSON."""
+"""ElevenLabs' Conversation holds a text conversation with a server of ours; what it heard, as JSON.
+
+The server is named by its socket, or by its base URL and a key: then the package asks it for a signed URL.
+"""
 
 import json
 import sys
@@ -11,7 +14,7 @@ from elevenlabs.conversational_ai.conversation import Conversation, OnPremInitia
 _PATIENCE = 20.0
 
 
-def main(url: str, *questions: str) -> None:
+def main(url: str, key: str, *questions: str) -> None:
     heard: list[str] = []
     news = threading.Event()
 
@@ -19,12 +22,13 @@ def main(url: str, *questions: str) -> None:
         heard.append(text)
         news.set()
 
+    signed = url.startswith("http")
     conversation = Conversation(
-        ElevenLabs(api_key="unused", base_url="http://127.0.0.1:1"),
+        ElevenLabs(api_key=key or "unused", base_url=url if signed else "http://127.0.0.1:1"),
         "tony",
-        requires_auth=False,
+        requires_auth=signed and key != "",
         callback_agent_response=answered,
-        on_prem_config=OnPremInitiationData(on_prem_conversation_url=url),
+        on_prem_config=None if signed else OnPremInitiationData(on_prem_conversation_url=url),
     )
     conversation.start_session()
     until = time.monotonic() + _PATIENCE

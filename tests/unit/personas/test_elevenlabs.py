@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -12,11 +12,15 @@ import pytest
 from quintet.errors import Failure, Kind
 from quintet.gateway.model import Choice
 from quintet.identity.door import Door
+from quintet.identity.minting import minted
+from quintet.identity.model import Principal, PrincipalKind
+from quintet.identity.tokens import keyring
 from quintet.personas.cast import cast
 from quintet.personas.elevenlabs.sentences import Sentences
 from quintet.personas.elevenlabs.socket import Access, Voices
 from quintet.personas.elevenlabs.tokens import HEADER, dialled_by_elevenlabs, signing_key
 from quintet.personas.model import session_key
+from quintet.settings import settings
 from quintet.sockets.messages import Messages
 from quintet.sockets.model import Accepted, Connection, Handshake
 from tests.fakes.gateway import FakeGateway, Reply
@@ -83,8 +87,10 @@ class Line:
         self.connections, self.poster = FakeConnections(), FakePoster()
         self.running: list[asyncio.Task[None]] = []
         self.recorded: list[Any] = []
-        messages = Messages(Door(FakeRegistry(FakeTables())), self._record)
-        access = Access(self._key, lambda: open_to_all, lambda address: f"ip#{address}")
+        self.tables = FakeTables()
+        door = Door(FakeRegistry(self.tables))
+        messages = Messages(door, self._record)
+        access = Access(self._key, lambda: open_to_all, lambda address: f"ip#{address}", door.authenticate)
         room = self.room
         self.voices = Voices(
             cast(), room.talk, room.conversations, self.poster, self.connections, messages, access, self._apart
@@ -92,12 +98,14 @@ class Line:
 
     async def connect(self, *, subprotocol: str = "convai", **headers: str) -> Accepted:
         sent = {"sec-websocket-protocol": subprotocol, **{name.replace("_", "-"): v for name, v in headers.items()}}
-        handshake = Handshake("c1", "elevenlabs", sent, {"agent_id": "maya"}, "203.0.113.7", NOW)
-        accepted = await self.voices.connect(handshake)
+        accepted = await self.voices.connect(self.handshake(sent))
         await self.connections.open(
             Connection("c1", "elevenlabs", accepted.principal, NOW, attributes=accepted.attributes)
         )
         return accepted
+
+    def handshake(self, sent: Mapping[str, str] | None = None, **query: str) -> Handshake:
+        return Handshake("c1", "elevenlabs", sent or {}, {"agent_id": "maya", **query}, "203.0.113.7", NOW)
 
     async def says(self, message: Any, *, wait: bool = True) -> None:
         connection = await self.connections.find("c1")
@@ -381,3 +389,21 @@ async def test_hanging_up_ends_the_session() -> None:
     assert connection is not None
     await line.voices.disconnect(connection)
     assert await line.room.conversations.count(line.room.clock.now()) == 0
+
+
+@on_a_loop
+async def test_a_signed_url_lets_its_bearer_in_and_a_forged_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", "s" * 32)
+    settings.cache_clear()
+    line = Line(open_to_all=True)
+    caller = Principal("ann", PrincipalKind.SERVICE, "service#ann", frozenset({"use_personas", "create_task"}))
+    now = datetime.now(UTC)  # PyJWT looks at no other clock
+    token = keyring().sign(minted(caller, caller.id, timedelta(minutes=15), now, scopes=["use_personas"]), now)
+    accepted = await line.voices.connect(line.handshake(token=token))
+    assert accepted.principal is not None
+    assert (accepted.principal.id, accepted.principal.permissions) == ("ann", frozenset({"use_personas"}))
+    for forged in (token[:-4] + "AAAA", "x", "a.b.c"):
+        with pytest.raises(Failure) as refused:
+            await line.voices.connect(line.handshake(token=forged))
+        assert refused.value.kind is Kind.UNAUTHENTICATED
+    settings.cache_clear()

@@ -162,6 +162,7 @@ _OWNERS: tuple[tuple[re.Pattern[str], Dialect], ...] = tuple(
         (r"/(step|step_batch|reset|fork|stream|health|metrics|auth/token|agents)(/|$)", CYBORGMIND),
         (r"(/v1)?/chat/completions(/|$)|/models(/|$)|/v1/elevenlabs-llm(/|$)", OPENAI),
         (r"/v1/(chat|plan)(/|$)|/admin/v1(/|$)", BROKER),
+        (r"/v1/convai(/|$)", TRON),
         (r"/v1(/|$)", KYROS),
     )
 )

@@ -21,7 +21,9 @@ _CORS_HEADERS = {
 }
 _PREFLIGHT_HEADERS = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-    "access-control-allow-headers": "Authorization, Content-Type, Last-Event-ID, X-API-Key, X-Request-ID, X-Ryuzen-Key",
+    "access-control-allow-headers": (
+        "Authorization, Content-Type, Last-Event-ID, X-API-Key, X-Request-ID, X-Ryuzen-Key, Xi-Api-Key"
+    ),
     "access-control-max-age": "600",
 }
 _TOO_LARGE = f"The request body is larger than {MAX_BODY >> 20} MiB"

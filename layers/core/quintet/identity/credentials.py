@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from quintet.errors import Failure, Kind
 
-_KEY_HEADERS = ("x-api-key", "x-ryuzen-key")
+_KEY_HEADERS = ("x-api-key", "x-ryuzen-key", "xi-api-key")  # the last one is what ElevenLabs' packages send
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 43  # 256 bits
 _CHECK_LENGTH = 6  # 32 bits
@@ -49,7 +49,7 @@ class Credential:
 
 
 def presented(headers: Mapping[str, str]) -> list[Credential]:
-    """From `Authorization: Bearer`, `X-API-Key`, `X-Ryuzen-Key`, in this order. Header names are in lower case.
+    """From `Authorization: Bearer`, then from the headers for keys. Header names are in lower case.
 
     There may be several: clients that insist on a bearer send a made-up one beside the key that counts.
     """

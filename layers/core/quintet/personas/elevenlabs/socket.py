@@ -6,12 +6,13 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from quintet.errors import Failure, Kind
 from quintet.gateway.journals import RequestJournal, payer_of
 from quintet.gateway.model import Ask, Message
-from quintet.identity.credentials import refused
+from quintet.identity.credentials import Credential, refused
 from quintet.identity.model import Principal, PrincipalKind, anonymous
 from quintet.personas.callers import name_of
 from quintet.personas.cast import Cast
@@ -30,6 +31,7 @@ from quintet.sockets.model import Accepted, Changed, Connection, Connections, Go
 GROUP = "personas"
 PERMISSION = "use_personas"
 SUBPROTOCOL = "convai"
+TOKEN = "token"  # noqa: S105 - the query parameter that a signed URL has it in
 _LOOK_SECONDS = 0.25  # between two looks whether the caller has spoken over us
 _MOST_CONTEXT = 20
 _CONTEXT = 2_000  # characters
@@ -46,11 +48,13 @@ Apart = Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`api_key` is ElevenLabs' own; `anonymous_account` answers under which account nobody in particular comes in."""
+    """`api_key` is ElevenLabs' own; `account` answers under which one nobody in particular comes in. `authenticate`
+    reads the token of a signed URL."""
 
     api_key: Callable[[], Awaitable[str]]
     open_to_all: Callable[[], bool]
     account: Callable[[str], str]
+    authenticate: Callable[[Credential, datetime], Awaitable[Principal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ class Voices:
                 raise refused("The Speech Engine's token does not count: is ELEVENLABS_API_KEY the one of its account?")
             name = "persona-elevenlabs"
             return Principal(name, PrincipalKind.SERVICE, f"user#{name}", frozenset({PERMISSION}))
+        signed = handshake.query.get(TOKEN)
+        if signed and handshake.caller is None:
+            return await self.access.authenticate(Credential(signed, bearer=True), handshake.at)
         if handshake.caller is None and self.access.open_to_all():
             return anonymous(self.access.account(handshake.ip))
         return handshake.principal()
