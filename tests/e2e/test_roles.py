@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.local.template import Template
 from tests.conftest import Stack
 from tests.fakes.upstream import Upstream, upstream
 from tests.gateway import answer, event
@@ -91,3 +93,15 @@ def test_the_exposition_has_all_its_parts(stack: Stack) -> None:
     parts = {line.rpartition(" ")[::2] for line in told.text.splitlines() if line.startswith("quintet_scrape_success{")}
     assert len(parts) >= 4
     assert {value for _, value in parts} == {"1"}, parts
+
+
+def test_every_schedule_may_look_whether_there_is_something_to_do(stack: Stack, repository: Path) -> None:
+    functions = Template(repository / "template.yaml").of_type("AWS::Serverless::Function")
+    scheduled = [
+        name
+        for name, function in functions
+        if any(event["Type"] == "ScheduleV2" for event in function.get("Events", {}).values())
+    ]
+    assert len(scheduled) == 5
+    for name in scheduled:
+        assert isinstance(stack.invoke(name, {}), dict), name

@@ -9,6 +9,7 @@ from quintet.settings import settings
 from quintet.store.meter import charged
 
 _KEEP_SECONDS = 300.0
+_SIGNING = frozenset({"jwt_secret"})  # what the stack made for itself; all else the owner fills in
 _kept: dict[str, tuple[float, dict[str, str]]] = {}
 
 
@@ -20,11 +21,8 @@ def secret(name: str) -> str:
     given: str = getattr(settings(), name, "")
     if given:
         return given
-    for store in (settings().signing_secret_id, settings().integrations_secret_id):
-        found = _read(store).get(name, "") if store else ""
-        if found:
-            return found
-    return ""
+    store = settings().signing_secret_id if name in _SIGNING else settings().integrations_secret_id
+    return _read(store).get(name, "") if store else ""
 
 
 def _read(store: str) -> dict[str, str]:
