@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from quintet.errors import Failure, Kind
-from quintet.http.answers import Json
+from quintet.http.answers import Figures, Json
 from quintet.http.exchange import Exchange
 from quintet.identity.door import gate, permitted
 from quintet.identity.model import Principal
@@ -119,7 +119,7 @@ async def step(by: Caller, asked: Asked, body: OneStep) -> Json:
 
 
 @router.post("/step_batch")
-async def step_batch(by: Caller, asked: Asked, body: ManySteps) -> Json:
+async def step_batch(by: Caller, asked: Asked, body: ManySteps) -> Figures:
     spent = Spent()
     order = body.order()
     asked.facts["batch"] = len(body.observations)
@@ -136,7 +136,7 @@ async def step_batch(by: Caller, asked: Asked, body: ManySteps) -> Json:
         chosen = await stepping().step_batch(handles, body.observations, order, spent)
         actions, values, log_probs = map(list, zip(*chosen, strict=True))
     _tell(asked, spent, deterministic=body.deterministic)
-    return Json(
+    return Figures(
         {
             "actions": actions,
             "values": values,

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from quintet.errors import Failure, Kind
-from quintet.http.answers import Json, envelope
+from quintet.http.answers import Figures, Json, envelope
 from quintet.http.edge import Edge
 from quintet.http.exchange import Exchange
 from tests.asgi import ask
@@ -199,6 +199,11 @@ async def test_a_route_is_recorded_by_its_template() -> None:
     for path in ("/v1/tasks/7", "/v1/nowhere/7"):
         await ask(edge, "GET", path)
     assert seen == ["/v1/tasks/{task_id}", "unmatched"]
+
+
+def test_figures_are_the_same_numbers() -> None:
+    figures = {"values": [0.1, -1.5e-07, 1e22, 3, 0.30000000000000004], "agent_ids": ["é"]}
+    assert json.loads(bytes(Figures(figures).body)) == figures
 
 
 def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:

