@@ -133,6 +133,18 @@ def test_the_platforms_own_cost_stands_beside_that_of_models(books: FakeBooks) -
     assert (found["total_cost"], found["platform_cost_usd"]) == (0.0003, 0.0000125)
 
 
+def test_what_work_that_is_no_request_costs_is_in_it(books: FakeBooks) -> None:
+    at = NOW - timedelta(hours=3)
+    asked = {**call("glm-4.5", 300_000, at), "group": "broker", "method": "POST", "status": 200}
+    unasked = {**call("glm-4.5", 0, at), "facts": {}, "group": "deliver", "method": "WORK", "status": 200}
+    left = {**call("glm-4.5", 0, at), "facts": {}, "group": "ask", "method": "POST"}  # before it was answered
+    for record in (asked, unasked, left):
+        record["record_id"] = new_id("rec", at)
+    count(books, [{**record, "platform_cost": 12_500} for record in (asked, unasked, left)])
+    found = asyncio.run(monitoring.costs(books, timedelta(days=7), None, None, NOW))
+    assert found["platform_cost_usd"] == pytest.approx(3 * 0.0000125)
+
+
 def test_nothing_was_spent_and_nothing_saved(books: FakeBooks) -> None:
     found = asyncio.run(monitoring.costs(books, timedelta(days=7), None, None, NOW))
     assert found["total_cost"] == 0
