@@ -10,7 +10,7 @@ from typing import Any
 from quintet.errors import Failure
 from quintet.identity.model import Principal
 from quintet.sockets.following.model import REMEMBERED, Follower
-from quintet.sockets.model import LONGEST, MAX_MESSAGE, Changed, Connection, Gone, too_large
+from quintet.sockets.model import LONGEST, MAX_MESSAGE, Changed, Connection, Gone, check_attributes, too_large
 
 
 @dataclass
@@ -26,6 +26,7 @@ class FakeConnections:
         return self.rows.get(connection_id)
 
     async def save(self, connection: Connection) -> Connection:
+        check_attributes(connection)
         if connection.id not in self.rows:
             raise Gone
         if self.rows[connection.id].rev != connection.rev:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from quintet.errors import Failure, Kind
 from quintet.identity.model import Principal, PrincipalKind
 from quintet.sockets import store
-from quintet.sockets.model import LONGEST, Changed, Connection, Connections, Gone
+from quintet.sockets.model import LONGEST, MAX_ATTRIBUTES, Changed, Connection, Connections, Gone
 from quintet.store.ids import new_id
 from tests.fakes.sockets import FakeConnections
 from tests.loops import on_a_loop
@@ -102,3 +103,15 @@ async def test_a_line_holds_the_tickets_of_its_connection(connections: Connectio
     assert found is not None
     await connections.save(found.with_attributes(a=1))
     assert await connections.line(known.id) == {"turn_2": until}
+
+
+@on_a_loop
+async def test_more_attributes_than_an_item_holds_are_refused_and_change_nothing(connections: Connections) -> None:
+    known = connection(attributes={"waiting": ["x"]})
+    await connections.open(known)
+    for large in (["x" * MAX_ATTRIBUTES], [b"x" * MAX_ATTRIBUTES], ["\N{SNOWMAN}" * (MAX_ATTRIBUTES // 3)]):
+        with pytest.raises(Failure) as failure:
+            await connections.save(known.with_attributes(waiting=large))
+        assert failure.value.kind is Kind.TOO_LARGE
+    assert await connections.find(known.id) == known
+    await connections.save(known.with_attributes(waiting=["x" * (MAX_ATTRIBUTES - 1024)]))

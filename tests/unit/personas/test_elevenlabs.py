@@ -160,6 +160,20 @@ async def test_a_client_of_an_agent_holds_a_text_conversation() -> None:
 
 
 @on_a_loop
+async def test_more_than_a_connection_holds_is_refused_and_the_conversation_goes_on() -> None:
+    line = Line()
+    await line.connect()
+    await line.says(START)
+    for _ in range(4):
+        await line.says({"type": "user_message", "text": "x" * 99_000}, wait=False)
+    (error,) = line.heard("error")
+    assert error["error_event"]["error_type"] == "invalid_message"
+    await line.settled()
+    await line.says({"type": "user_message", "text": "Hello?"})
+    assert line.heard("agent_response")[-1]["agent_response_event"]["agent_response"] == "Hello?"
+
+
+@on_a_loop
 async def test_half_a_surrogate_pair_is_heard_as_a_question_mark() -> None:
     line = Line()
     await line.connect()

@@ -12,6 +12,7 @@ from quintet.identity.credentials import refused
 from quintet.identity.model import Principal
 
 MAX_MESSAGE = 128 << 10  # bytes, either way; API Gateway cuts it into frames of 32 KB itself
+MAX_ATTRIBUTES = 300 << 10  # bytes: an item holds 400 KB, the caller included
 LONGEST = timedelta(hours=2)  # API Gateway closes what is older
 _BEARER = "bearer."
 _MISSING = (
@@ -32,8 +33,8 @@ class Changed(Exception):  # noqa: N818 - an outcome
 class Connection:
     """`principal` is None where a protocol lets in callers who name themselves later, in a message.
 
-    `attributes` are the protocol's own: anything that a DynamoDB item can hold, in all less than 300 KB. `rev` counts
-    their changes.
+    `attributes` are the protocol's own: anything that a DynamoDB item can hold, in all at most MAX_ATTRIBUTES. `rev`
+    counts their changes.
     """
 
     id: str
@@ -144,7 +145,7 @@ class Connections(Protocol):
     async def find(self, connection_id: str, /) -> Connection | None: ...
 
     async def save(self, connection: Connection, /) -> Connection:
-        """Its attributes as they are now. Raises Changed, or Gone when it is no longer open."""
+        """Its attributes as they are now. Raises Changed, or Gone when it is no longer open, or Failure(TOO_LARGE)."""
         ...
 
     async def remove(self, connection_id: str, /) -> None: ...
@@ -167,6 +168,14 @@ class Connections(Protocol):
 def parsed(message: str | bytes) -> Any:
     """The JSON of a message. Raises ValueError or RecursionError."""
     return whole(json.loads(message))
+
+
+def check_attributes(connection: Connection) -> None:
+    """Raises Failure for more than is kept."""
+    text = json.dumps(dict(connection.attributes), ensure_ascii=False, default=lambda raw: "x" * len(raw))
+    if len(text.encode(errors="replace")) > MAX_ATTRIBUTES:
+        most = MAX_ATTRIBUTES >> 10
+        raise Failure(Kind.TOO_LARGE, f"What waits on this connection is more than {most} KB: wait for the answers")
 
 
 def too_large(what: str = "This message") -> Failure:

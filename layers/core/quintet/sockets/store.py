@@ -9,7 +9,7 @@ from typing import Any
 
 from quintet.identity.model import Principal, PrincipalKind
 from quintet.settings import settings
-from quintet.sockets.model import LONGEST, Changed, Connection, Gone
+from quintet.sockets.model import LONGEST, Changed, Connection, Gone, check_attributes
 from quintet.store import wire
 from quintet.store.clock import epoch, from_millis, millis
 from quintet.store.items import from_item, to_item
@@ -28,6 +28,7 @@ async def find(connection_id: str) -> Connection | None:
 
 
 async def save(connection: Connection) -> Connection:
+    check_attributes(connection)
     values = {":attributes": dict(connection.attributes), ":rev": connection.rev, ":next": connection.rev + 1}
     try:
         row = await _update(

@@ -11,6 +11,7 @@ AUDIO_FORMAT = "pcm_16000"
 _KINDS: Mapping[Kind, tuple[int, str]] = {
     Kind.MALFORMED: (1008, "invalid_message"),
     Kind.INVALID: (1008, "invalid_message"),
+    Kind.TOO_LARGE: (1008, "invalid_message"),
     Kind.UNAUTHENTICATED: (1008, "unauthorized"),
     Kind.FORBIDDEN: (1008, "unauthorized"),
     Kind.LIMITED: (1008, "rate_limited"),
