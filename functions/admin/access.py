@@ -1,14 +1,18 @@
 """Who may come in here, and what all lists of this API have in common."""
 
+import json
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query
+from pydantic import AfterValidator, Field
 
 from quintet.errors import Failure, Kind
 from quintet.identity.door import permitted
 from quintet.identity.model import Principal
 from quintet.store.pages import Paging
+
+_LARGEST_OPTIONS = 16 << 10  # bytes
 
 Admin = Annotated[Principal, Depends(permitted("admin"))]
 
@@ -22,6 +26,19 @@ async def paging(
 
 
 Pages = Annotated[Paging, Depends(paging)]
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(json.dumps(options, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError):
+        raise ValueError("Must be plain JSON: no NaN, no infinity, no broken text") from None
+    if size > _LARGEST_OPTIONS:
+        raise ValueError(f"Must be at most {_LARGEST_OPTIONS >> 10} KB of JSON")
+    return options
+
+
+Options = Annotated[dict[str, Any], Field(max_length=32), AfterValidator(_plain)]
 
 
 def known(field: str, words: Iterable[str], table: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from admin.access import Admin, invalid
+from admin.access import Admin, Options, invalid
 from admin.etags import agree, etag, lost
 from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
@@ -65,7 +65,7 @@ class Changes(BaseModel):
     latency_ms: Annotated[float, Field(gt=0, le=600_000, allow_inf_nan=False)] | None = None
     deprecated_on: date | Literal[""] | None = None
     aliases: Annotated[list[Id], Field(max_length=16)] | None = None
-    options: Annotated[dict[str, Any], Field(max_length=32)] | None = None
+    options: Options | None = None
 
 
 class Order(Changes):

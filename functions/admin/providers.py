@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from admin.access import Admin, invalid
+from admin.access import Admin, Options, invalid
 from admin.etags import agree, etag, lost
 from quintet.errors import Failure, Kind
 from quintet.events.audit import audited
@@ -27,7 +27,6 @@ router = APIRouter(prefix="/admin/v1/providers")
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _SECRETS = ("key", "token", "secret", "password", "authorization")
-_MOST_OPTIONS = 32
 
 
 class Order(BaseModel):
@@ -43,7 +42,7 @@ class Order(BaseModel):
     cred_store: CredStore | None = None
     cred_name: str = Field(default="", max_length=100)
     enabled: bool = True
-    options: dict[str, Any] = Field(default={}, max_length=_MOST_OPTIONS)
+    options: Options = {}
 
 
 @router.post("")

@@ -73,6 +73,9 @@ class TestProviders:
             ({"id": "x", "type": "openai", "cred_store": "none", "api_key": "sk"}, "api_key"),
             ({"id": "x", "type": "openai", "options": {"api_key": "sk"}}, "options"),
             ({"id": "x", "type": "openai", "options": {"headers": [{"Authorization": "Bearer sk"}]}}, "options"),
+            ({"id": "x", "type": "openai", "options": {"note": "x" * 20_000}}, "options"),
+            ({"id": "x", "type": "openai", "options": {"note": "\ud800"}}, "options"),
+            ({"id": "x", "type": "openai", "options": {"note": float("nan")}}, "options"),
             ({"id": "x", "type": "openai", "colour": "red"}, "colour"),
         ],
     )
@@ -163,6 +166,8 @@ class TestModels:
             ({"provider_id": "nobody"}, "provider_id"),
             ({"aliases": ["builtin/echo"]}, "aliases"),
             ({"deprecated_on": "soon"}, "deprecated_on"),
+            ({"options": {"note": "x" * 20_000}}, "options"),
+            ({"options": {"note": float("inf")}}, "options"),
             ({"colour": "red"}, "colour"),
         ],
     )
