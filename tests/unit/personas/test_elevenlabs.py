@@ -164,11 +164,12 @@ async def test_more_than_a_connection_holds_is_refused_and_the_conversation_goes
     line = Line()
     await line.connect()
     await line.says(START)
-    for _ in range(4):
-        await line.says({"type": "user_message", "text": "x" * 99_000}, wait=False)
+    known = await line.connections.find("c1")
+    assert known is not None
+    await line.connections.save(known.with_attributes(waiting=["x" * 99_000] * 3))
+    await line.says({"type": "user_message", "text": "x" * 99_000})
     (error,) = line.heard("error")
     assert error["error_event"]["error_type"] == "invalid_message"
-    await line.settled()
     await line.says({"type": "user_message", "text": "Hello?"})
     assert line.heard("agent_response")[-1]["agent_response_event"]["agent_response"] == "Hello?"
 
