@@ -160,21 +160,6 @@ async def test_a_client_of_an_agent_holds_a_text_conversation() -> None:
 
 
 @on_a_loop
-async def test_more_than_a_connection_holds_is_refused_and_the_conversation_goes_on() -> None:
-    line = Line()
-    await line.connect()
-    await line.says(START)
-    known = await line.connections.find("c1")
-    assert known is not None
-    await line.connections.save(known.with_attributes(waiting=["x" * 99_000] * 3))
-    await line.says({"type": "user_message", "text": "x" * 99_000})
-    (error,) = line.heard("error")
-    assert error["error_event"]["error_type"] == "invalid_message"
-    await line.says({"type": "user_message", "text": "Hello?"})
-    assert line.heard("agent_response")[-1]["agent_response_event"]["agent_response"] == "Hello?"
-
-
-@on_a_loop
 async def test_half_a_surrogate_pair_is_heard_as_a_question_mark() -> None:
     line = Line()
     await line.connect()
