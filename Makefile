@@ -77,9 +77,12 @@ $(TOOLS)/.installed: requirements/tools.txt | $(filter .tools/%,$(UV))
 
 # ---- work
 
+# What was said on make's command line, not in the shell's environment: a name there that nobody knows is a slip.
+GIVEN = $(strip $(foreach each,$(.VARIABLES),$(if $(filter command,$(origin $(each))),$(each))))
+
 .PHONY: run
 run: $(VENV)/.local ## Serve everything on http://127.0.0.1:8000 (PORT=, KEEP=1, any setting as NAME=value)
-	@exec $(RUN) -m infra.local.run --port $(PORT)
+	@exec env GIVEN_TO_MAKE="$(GIVEN)" $(RUN) -m infra.local.run --port "$(PORT)"
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE_MODULES) ## All tests that need no AWS account (T="tests/unit -k name" for some)

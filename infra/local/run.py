@@ -8,9 +8,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import IO
@@ -24,6 +25,7 @@ from quintet.settings import Settings
 LOCAL = ROOT / ".local"
 LOCK_SECONDS = 5.0
 LOOK_SECONDS = 0.3
+_HIGHEST_PORT = 65_535
 # The deployment itself says these; a variable of the shell by the same name is about something else.
 _DEPLOYED = frozenset(
     {
@@ -42,8 +44,30 @@ _DEPLOYED = frozenset(
         "TABLE_PREFIX",
     }
 )
+# What else the Makefile is told: a `make run` inside of another make's target gets it too.
+_MAKES = frozenset(
+    {
+        "BENCH",
+        "COST",
+        "ENV",
+        "GENAI_PRICES",
+        "KEEP",
+        "NODE_USE_SYSTEM_CA",
+        "PORT",
+        "PYTHON",
+        "T",
+        "TASKS",
+        "UV",
+        "UV_NATIVE_TLS",
+        "UV_SYSTEM_CERTS",
+        "VENV",
+        "VERSION",
+        "WORKERS",
+    }
+)
+_AWS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
 _WATCHED = ("functions", "layers/core", "infra", "template.yaml")
-_CODE = ".py"
+_CODE = frozenset({".py", ".html"})
 _DECLARED = frozenset({".yaml", ".json"})
 
 
@@ -68,20 +92,39 @@ class Options:
     @classmethod
     def read(cls, arguments: list[str], environ: Mapping[str, str]) -> "Options":
         parser = argparse.ArgumentParser(prog="make run", description=__doc__)
-        parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+        parser.add_argument("--port", default="8000", help="0 takes a free one")
         names = Settings.names() - _DEPLOYED
+        for name in environ.get("GIVEN_TO_MAKE", "").split():
+            _known(name, names)
         given = {name: environ[name] for name in names if environ.get(name)}
         try:
             Settings.read(given)
         except ValueError as error:
             raise Problem(str(error)) from None
         return cls(
-            port=parser.parse_args(arguments).port,
+            port=_port(parser.parse_args(arguments).port),
             keep=environ.get("KEEP", "").lower() in {"1", "true", "yes"},
             given=given,
             region=environ.get("AWS_REGION") or "us-east-1",
             elsewhere=Endpoint.named(environ),
         )
+
+
+def _known(name: str, settings: Collection[str]) -> None:
+    """Raises Problem for what was said on make's command line and would be heard by nobody."""
+    if name in settings or name in _MAKES or name in _AWS:
+        return
+    if name in _DEPLOYED:
+        raise Problem(f"{name} cannot be given: the deployment says it")
+    near = get_close_matches(name.upper(), [*settings, *_MAKES, *_AWS], n=3)
+    hint = f": did you mean {' or '.join(near)}?" if near else "; layers/core/quintet/settings.py has them all"
+    raise Problem(f"there is no setting {name}{hint}")
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _HIGHEST_PORT:
+        raise Problem(f"PORT is a number from 0 (any that is free) to {_HIGHEST_PORT}, not {text!r}")
+    return int(text)
 
 
 def main() -> int:
@@ -246,7 +289,7 @@ class Sources:
         times: dict[Path, int] = {}
         for place in self._places:
             for path in [place] if place.is_file() else place.rglob("*"):
-                if path.suffix == _CODE or path.suffix in _DECLARED:
+                if path.suffix in _CODE or path.suffix in _DECLARED:
                     with suppress(FileNotFoundError):  # an editor was replacing it
                         times[path] = path.stat().st_mtime_ns
         return times

@@ -212,14 +212,22 @@ def test_edited_code_is_served_and_broken_code_is_not(checkout: Checkout) -> Non
         eventually(lambda: health(facts)["status"] == "mended")
 
 
-def test_make_passes_settings_on_and_ignores_the_rest(checkout: Checkout, repository: Path) -> None:
+def test_make_passes_settings_on_and_refuses_a_slip_at_once(checkout: Checkout, repository: Path) -> None:
     virtual = f"VENV={repository / '.venv'}"
-    with checkout.running("make", "run", virtual, "PORT=0", "VERSION=9.9.9", "NONSENSE=1") as process:
+    with checkout.running("make", "run", virtual, "PORT=0", "VERSION=9.9.9", CI="true") as process:
         assert health(checkout.facts())["version"] == "9.9.9"
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=15)
     eventually(checkout.nothing_left)
     eventually(lambda: not checkout.file("dev.env").exists())
+    for slip, told in (("RATE_LIMT_ASK=5", "did you mean RATE_LIMIT_ASK"), ("PORT=abc", "not 'abc'")):
+        with checkout.start("make", "run", virtual, "PORT=0", slip) as process:
+            output, _ = process.communicate(timeout=15)
+        assert process.returncode
+        lines = [line for line in output.splitlines() if not line.startswith("make: ***")]
+        assert len(lines) == 1, output
+        assert lines[0].startswith("make run: ")
+        assert told in lines[0]
 
 
 def test_another_endpoint_takes_the_emulators_place(checkout: Checkout) -> None:

@@ -1,6 +1,7 @@
 """What `make run` makes of its command line and the shell's environment, and how it notices edits."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,38 @@ def test_what_the_deployment_itself_says_is_not_taken_from_the_shell() -> None:
 def test_a_setting_that_cannot_be_read_is_named() -> None:
     with pytest.raises(Problem, match="JWT_EXPIRY_MINUTES"):
         Options.read([], {"JWT_EXPIRY_MINUTES": "soon"})
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("NO_SUCH", r"there is no setting NO_SUCH; layers/core/quintet/settings\.py has them all"),
+        ("RATE_LIMT_ASK", r"there is no setting RATE_LIMT_ASK: did you mean RATE_LIMIT_ASK"),
+        ("open_access", r"there is no setting open_access: did you mean OPEN_ACCESS"),
+        ("KEPT", r"there is no setting KEPT: did you mean KEEP"),
+        ("TABLE_PREFIX", r"TABLE_PREFIX cannot be given: the deployment says it"),
+    ],
+)
+def test_a_name_on_makes_command_line_that_nobody_would_hear_is_refused(name: str, told: str) -> None:
+    with pytest.raises(Problem, match=told):
+        Options.read([], {"GIVEN_TO_MAKE": f"PORT {name}", name: "1"})
+
+
+def test_what_the_makefile_itself_takes_is_no_slip(repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text()
+    asked = set(re.findall(r"\b([A-Z_]+)=(?!value)", "\n".join(re.findall("## .*", makefile)))) - {
+        "LOCALSTACK_ENDPOINT"
+    }
+    own = set(re.findall(r"^(?:export )?([A-Z_]+) \?=", makefile, re.MULTILINE))
+    assert asked > {"PORT", "KEEP", "T", "BENCH"}
+    assert own > {"PYTHON", "WORKERS", "VENV"}
+    Options.read([], {"GIVEN_TO_MAKE": " ".join([*asked, *own, "AWS_ENDPOINT_URL", "OPENAI_API_KEY"])})
+
+
+@pytest.mark.parametrize("port", ["abc", "-1", "65536", "", "8000 9000", "٣"])
+def test_a_port_that_is_none_is_one_clear_line(port: str) -> None:
+    with pytest.raises(Problem, match=r"PORT is a number from 0 \(any that is free\) to 65535, not "):
+        Options.read([f"--port={port}"], {})
 
 
 @pytest.mark.parametrize(("said", "kept"), [("1", True), ("true", True), ("0", False), ("", False)])
@@ -43,14 +76,16 @@ def test_notices_edits_additions_and_removals_once(tmp_path: Path) -> None:
     code.mkdir()
     (code / "app.py").write_text("1")
     (code / "gone.py").write_text("1")
+    (code / "page.html").write_text("1")
     (code / "app.pyc").write_text("1")
     declared.write_text("1")
     sources = Sources([code, declared])
     assert sources.edited() == set()
     os.utime(code / "app.py", ns=(1, 1))
     os.utime(code / "app.pyc", ns=(1, 1))
+    os.utime(code / "page.html", ns=(1, 1))
     os.utime(declared, ns=(1, 1))
     (code / "gone.py").unlink()
     (code / "new.py").touch()
-    assert sources.edited() == {code / "app.py", code / "gone.py", code / "new.py", declared}
+    assert sources.edited() == {code / "app.py", code / "gone.py", code / "new.py", code / "page.html", declared}
     assert sources.edited() == set()
