@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.local.template import Template
+from infra.local.template import FUNCTION, Template
 from quintet.telemetry.platform import TIME, nano_usd, prices
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +110,15 @@ def memory(template: Template, function: str) -> int:
     raise KeyError(function)
 
 
+def snapshots(template: Template) -> tuple[float, float]:
+    """With `SnapStart`, in USD: a month of keeping them, and a million cold starts, each function's in turn."""
+    usual = template.globals["MemorySize"]
+    sizes = [each.get("MemorySize", usual) / 1024 for _, each in template.of_type(FUNCTION) if "SnapStart" in each]
+    price = prices()["snapshot"]
+    month = sum(sizes) * MINUTES * 60 * price["cached_gb_second"]
+    return month, sum(sizes) / len(sizes) * price["restored_gb"] * _MILLION
+
+
 def main() -> None:
     told = json.loads((ROOT / "infra/units.json").read_text())
     kinds: dict[str, dict[str, Any]] = told["kinds"]
@@ -135,6 +144,8 @@ def main() -> None:
     print(f"  with Sealing=false as well, without keys for sealed prompts: {idle - watching - sealing:.2f} USD")
     spared = sum(month.values()) - sum(fixed(number, free=True).values())
     print(f"  where nothing else uses CloudWatch's always free alarms and dashboards: {idle - spared:.2f} USD")
+    kept, woken = snapshots(template)
+    print(f"  with SnapStart=true: {idle + kept:.2f} USD, and {woken:.0f} USD for a million starts from a snapshot")
     print(
         "  beside: what lies in tables, logs, backups; a key that rotates adds 1 USD after its first and second year.\n"
     )

@@ -4,16 +4,22 @@
 """
 
 import argparse
+import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import botocore.session
+from botocore.exceptions import ClientError
+
+from infra.shipped import BUILT, digest, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 ADMIN = "admin"
@@ -64,15 +70,12 @@ def main() -> None:
         return
     for step in (["validate", "--lint"], ["build"]):
         _run([sam[0], *step, *sam[1:]])
-    stack = _deployed(sam, name)
+    said = parameters(ROOT / _CONFIG, options.env)
+    stack = _deployed(sam, name, said, _present(name))
     if not stack.parameters.get("PublicUrl"):
         # The API names its functions, so that its own address cannot be told to them in the first deployment.
-        kept = [f"{key}={value}" for key, value in stack.parameters.items() if value and key != "PublicUrl"]
-        stack = _deployed(
-            sam,
-            name,
-            ["--parameter-overrides", *kept, f"PublicUrl={stack.outputs.get('EdgeUrl') or stack.outputs['Url']}"],
-        )
+        url = stack.outputs.get("EdgeUrl") or stack.outputs["Url"]
+        stack = _deployed(sam, name, {**said, "PublicUrl": url}, stack.parameters)
     os.environ.update(stack.environment())
     print(f"\n{fill_catalogue()} providers and models written into the catalogue")
     show(stack, settle_in())
@@ -86,6 +89,24 @@ def stack_name(config: Path, environment: str) -> str:
         sys.exit(f"make deploy: {config.name} has no environment '{environment}'")
     name: str = found["global"]["parameters"]["stack_name"]
     return name
+
+
+def parameters(config: Path, environment: str) -> dict[str, str]:
+    """What the file says of the template's parameters: one text, or a list of them."""
+    known = tomllib.loads(config.read_text())
+    told = known[_ENVIRONMENTS.get(environment, environment)].get("deploy", {}).get("parameters", {})
+    overrides = told.get("parameter_overrides", "")
+    words = shlex.split(overrides) if isinstance(overrides, str) else overrides
+    return dict(word.split("=", 1) for word in words)
+
+
+def release_of(built: Path, parameters: Mapping[str, str]) -> str:
+    """The same for the same code, layers, template and parameters: then no version is published, no snapshot taken."""
+    told = sha256((built / "template.yaml").read_bytes())
+    for tree in sorted({tree for function in shipped(built) for tree in function.trees}):
+        told.update(digest(tree).encode())
+    told.update(json.dumps(sorted(item for item in parameters.items() if item[0] != "Release")).encode())
+    return told.hexdigest()
 
 
 def fill_catalogue() -> int:
@@ -132,9 +153,26 @@ def show(stack: Stack, password: str | None) -> None:
     print('    -d \'{"name":"mine","roles":["developer"]}\'')
 
 
-def _deployed(sam: Sequence[str], name: str, more: Sequence[str] = ()) -> Stack:
-    _run([sam[0], "deploy", *sam[1:], *more])
-    return Stack.described(botocore.session.get_session().create_client("cloudformation"), name)
+def _deployed(sam: Sequence[str], name: str, said: Mapping[str, str], known: Mapping[str, str]) -> Stack:
+    """`known` are the parameters that the stack has: SAM leaves those as they are of which nothing is said."""
+    told = {**said, "Release": release_of(BUILT, {**known, **said})}
+    words = [f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in told.items() if value]
+    _run([sam[0], "deploy", *sam[1:], "--parameter-overrides", *words])
+    return Stack.described(_cloudformation(), name)
+
+
+def _present(name: str) -> Mapping[str, str]:
+    """The parameters of a stack that is there."""
+    try:
+        return Stack.described(_cloudformation(), name).parameters
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return {}
+        raise
+
+
+def _cloudformation() -> Any:
+    return botocore.session.get_session().create_client("cloudformation")
 
 
 def _run(command: Sequence[str]) -> None:

@@ -37,6 +37,7 @@ class Shipped:
     code: Path
     layers: tuple[Path, ...]
     variables: dict[str, Any]
+    snapshots: bool = False  # where the stack wants any
 
     @property
     def trees(self) -> tuple[Path, ...]:
@@ -55,6 +56,7 @@ def shipped(built: Path) -> list[Shipped]:
             built / properties["CodeUri"],
             tuple(layers[each["Ref"]] for each in [*common.get("Layers", ()), *properties.get("Layers", ())]),
             common.get("Environment", {}).get("Variables", {}) | properties.get("Environment", {}).get("Variables", {}),
+            "SnapStart" in properties,
         )
         for name, properties in template.of_type(FUNCTION)
     ]

@@ -8,4 +8,4 @@ from quintet.identity.door import gate
 from quintet.telemetry.requests import record
 
 app = create_app("ask", [prompts.router, keys.router, system.router], gate=gate(), recorder=record)
-handler = serve(app)
+handler = serve(app, later=["quintet.ask.envelope.kms", "quintet.gateway.vault.live"])

@@ -8,4 +8,4 @@ from quintet.identity.door import gate
 from quintet.telemetry.requests import record
 
 app = create_app("broker", [chat.router, plan.router], gate=gate(), recorder=record)
-handler = serve(app)
+handler = serve(app, later=["quintet.gateway.providers.samples", "quintet.gateway.vault.live"])

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
+from quintet.copies import own
 from quintet.gateway.journals import WorkJournal
 from quintet.http.work import offload
 from quintet.personas import live
@@ -27,12 +27,12 @@ _CLAIMED = timedelta(minutes=3)
 _REMEMBERED = timedelta(days=7)
 
 
-@cache
+@own
 def slack(token: str) -> SlackApi:
     return SlackApi(settings().slack_api_url, token)
 
 
-@cache
+@own
 def replying(token: str) -> Replying:
     return Replying(cast(), live.talk(live.toolbox()), slack(token), notebook, notebook, clock)
 

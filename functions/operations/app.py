@@ -29,4 +29,4 @@ app = create_app(
     gate=gate(),
     recorder=record,
 )
-handler = serve(app)
+handler = serve(app, later=["operations.figures"])

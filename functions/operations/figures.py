@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from datetime import datetime
-from functools import cache
 
 from operations.queues import queues
+from quintet.copies import own
 from quintet.gateway import present
 from quintet.gateway.catalogue import reading
 from quintet.gateway.keys import Keyring
@@ -37,7 +37,7 @@ async def routable(now: datetime) -> bool:
     return any(view.present.of(model.provider).cooling(now) == 0 for model in view.routable())
 
 
-@cache
+@own
 def views() -> Views:
     """Without the vendors' keys: here it only matters whether there are any."""
     return Views(present.read, reading.read, Keyring(glance()))

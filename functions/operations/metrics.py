@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from quintet.copies import forget_in_copies
 from quintet.errors import Failure, Kind
 from quintet.http.exchange import Exchange
 from quintet.settings import settings
@@ -17,6 +18,7 @@ router = APIRouter()
 
 _FRESH_SECONDS = 5.0  # anybody may ask, as the document has it: asking more often costs nothing
 _kept: dict[str, tuple[float, str]] = {}
+forget_in_copies(_kept.clear)
 
 Asked = Annotated[Exchange, Depends(exchange)]
 

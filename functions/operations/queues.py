@@ -2,9 +2,9 @@
 
 import asyncio
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
+from quintet.copies import own
 from quintet.events import store as log
 from quintet.http.work import offload
 from quintet.settings import settings
@@ -83,18 +83,18 @@ def _outbox() -> tuple[int, float]:
     return len(waiting), max(((now - at).total_seconds() for at in waiting), default=0.0)
 
 
-@cache
+@own
 def _url(name: str) -> str:
     found: str = _sqs().get_queue_url(QueueName=settings().table_prefix + name)["QueueUrl"]
     return found
 
 
-@cache
+@own
 def _sqs() -> Any:
     return _client("sqs")
 
 
-@cache
+@own
 def _cloudwatch() -> Any:
     return _client("cloudwatch")
 

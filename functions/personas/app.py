@@ -19,4 +19,4 @@ _ROUTERS = [
 ]
 
 app = create_app("personas", _ROUTERS, gate=gate(), recorder=record)
-handler = serve(app)
+handler = serve(app, later=["quintet.gateway.vault.live"])

@@ -1,8 +1,7 @@
 """What the routes of this function work with: made at first use."""
 
-from functools import cache
-
 from personas.desk import Desk
+from quintet.copies import own
 from quintet.gateway.live import gateway
 from quintet.personas import live
 from quintet.personas.cast import cast
@@ -17,26 +16,26 @@ from quintet.personas.vapi.phone import Phone
 __all__ = ["clock", "direct", "inbox", "phone", "talk"]
 
 
-@cache
+@own
 def inbox() -> Queue:
     return Queue()
 
 
-@cache
+@own
 def toolbox() -> Toolbox:
     return live.toolbox(Desk())
 
 
-@cache
+@own
 def talk() -> Talk:
     return live.talk(toolbox())
 
 
-@cache
+@own
 def direct() -> Direct:
     return Direct(gateway())
 
 
-@cache
+@own
 def phone() -> Phone:
     return Phone(cast(), notebook, conversations, inbox(), toolbox(), clock)

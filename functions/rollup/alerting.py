@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from quintet.alerts import store as alerts
 from quintet.alerts.model import Figures, findings, raised
 from quintet.configuration import live
+from quintet.copies import forget_in_copies
 from quintet.gateway import present
 from quintet.gateway.catalogue import reading
 from quintet.gateway.keys import Keyring
@@ -22,6 +23,7 @@ _NANO = 1_000_000_000
 log = logging.getLogger("quintet.rollup")
 
 _views = Views(present.read, reading.read, Keyring(glance()))
+forget_in_copies(_views.forget)
 
 
 async def look(now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from quintet.telemetry.lambdas import consume
 
+from functools import partial
 from typing import Any
 
 from quintet.sockets.dispatch import Dispatcher
@@ -12,8 +13,16 @@ from sockets.services import connections, door, poster
 
 dispatch = Dispatcher(PROTOCOLS, connections, door, record, poster=poster)
 
+_ROOMS = (
+    "quintet.ask.socket",
+    "quintet.policy.live",
+    "quintet.policy.streaming",
+    "sockets.following",
+    "sockets.voices",
+)
 
-@consume
+
+@partial(consume, later=_ROOMS)
 async def handler(event: dict[str, Any]) -> dict[str, Any]:
     """API Gateway's events, and the queue's word that a connection's time to say who it is has come to its end."""
     if "Records" not in event:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
+from quintet.copies import own
 from quintet.events import store as log
 from quintet.http.work import offload
 from quintet.identity.credentials import Credential
@@ -23,7 +23,7 @@ from sockets.services import connections, door, messages, poster
 _clock = SystemClock()
 
 
-@cache
+@own
 def following() -> Following:
     telling = Telling(followers, log, poster, Standing(keys.find, users.get, _clock), _clock)
     return Following(connections, followers, telling, log, poster, authenticate, curfew_for, _clock)
@@ -43,7 +43,7 @@ def _send(connection_id: str) -> None:
     _sqs().send_message(QueueUrl=settings().curfews_queue_url, MessageBody=connection_id, DelaySeconds=AUTH_SECONDS)
 
 
-@cache
+@own
 def _sqs() -> Any:
     import botocore.session
 

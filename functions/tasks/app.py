@@ -9,4 +9,4 @@ from tasks import agents, escalations, models, routes
 
 _routers = [routes.router, agents.router, models.router, escalations.router]
 app = create_app("tasks", _routers, gate=gate(), recorder=record)
-handler = serve(app)
+handler = serve(app, later=["quintet.gateway.vault.live"])

@@ -34,6 +34,14 @@ NOT_EMULATED = (
     "AWS::Logs::QueryDefinition",
     "AWS::S3::BucketPolicy",  # ours refuses what is not encrypted on its way, and loopback is not
 )
+# Functions run the working tree: a version of them would stand still.
+_VERSIONED = (
+    "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
+    "AutoPublishCodeSha256",
+    "SnapStart",
+    "VersionDeletionPolicy",
+)
 # A stack whose first creation failed holds nothing worth keeping and cannot be updated.
 _STILLBORN = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 
@@ -137,14 +145,15 @@ class Deployment:
                 body = self._translated(template.nested[name], settings)
                 properties[NESTING[kind]] = self._upload(json.dumps(body, default=str).encode(), "json")
         document.get("Globals", {}).get("Function", {}).pop("Layers", None)
-        document = _dropped(document, dropped)
+        document = _without_aliases(_dropped(document, dropped))
         return _expanded(document, self.endpoint.region) if template.serverless else document
 
     def _give_code(self, function: Function, properties: dict[str, Any], settings: Mapping[str, str]) -> None:
         properties["CodeUri"] = {"Bucket": _BUCKET, "Key": self._store(self._packages.content(function), "zip")}
         properties["Handler"] = self._packages.handler(function)
         properties.update(self._packages.properties)
-        properties.pop("Layers", None)
+        for name in ("Layers", *_VERSIONED):
+            properties.pop(name, None)
         for event in properties.get("Events", {}).values():
             event["Properties"].pop("ResponseTransferMode", None)  # its API Gateway does not stream: our front does
         properties.setdefault("Environment", {}).setdefault("Variables", {}).update(settings)
@@ -262,6 +271,18 @@ class Deployment:
                 for name, physical in names.items()
             },
         )
+
+
+def _without_aliases(value: Any) -> Any:
+    """`!Ref F.Alias` and `${F.Alias}` become the function itself."""
+    if isinstance(value, dict):
+        match value:
+            case {"Ref": str(name)} if name.endswith(".Alias"):
+                return {"Fn::GetAtt": [name.removesuffix(".Alias"), "Arn"]}
+        return {key: _without_aliases(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_aliases(each) for each in value]
+    return re.sub(r"\$\{(\w+)\.Alias\}", r"${\1.Arn}", value) if isinstance(value, str) else value
 
 
 def _dropped(document: dict[str, Any], names: list[str]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from infra.local.system import SETTINGS
 from infra.local.template import Template
 from infra.shipped import BUILT, Shipped, shipped
+from quintet.store.clock import SystemClock
 from tests.artefacts.examples import EXAMPLES, Example, ways_in
 from tests.artefacts.machine import PLACE, Machine, machine
 from tests.artefacts.memory import Measured, Table
@@ -27,6 +30,44 @@ TRACED = {"Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;P
 @pytest.fixture(scope="session")
 def lambdas() -> Machine:
     return machine()
+
+
+@pytest.fixture(scope="session")
+def role(stack: Stack) -> Iterator[dict[str, str]]:
+    """Where a function that began as a snapshot gets its credentials from: none are in its environment."""
+    keys = stack.endpoint.environment()
+    told = {
+        "AccessKeyId": keys["AWS_ACCESS_KEY_ID"],
+        "SecretAccessKey": keys["AWS_SECRET_ACCESS_KEY"],
+        "Token": "",  # the emulator knows no sessions
+        "Expiration": (SystemClock().now() + timedelta(hours=1)).isoformat(),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+        def do_GET(self) -> None:
+            body = json.dumps(told).encode() if self.headers["Authorization"] == "of-this-instance" else b"{}"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with served(Handler) as url:
+        yield {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": "of-this-instance",
+        }
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +98,8 @@ def sockets() -> Iterator[tuple[str, list[Any]]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/local", posted
-    server.shutdown()
-    server.server_close()
+    with served(Handler) as url:
+        yield f"{url}/local", posted
 
 
 def environment(stack: Stack, function: Shipped, sockets_url: str) -> dict[str, str]:
@@ -119,3 +157,28 @@ def test_a_function_answers_from_its_zips_alone(
         table.write(function, measured)
     if name == "SocketsFunction":
         assert any("action" in each for each in sockets[1])
+
+
+@pytest.mark.parametrize("name", [each.name for each in shipped(BUILT) if each.snapshots])
+def test_a_function_answers_as_a_copy_of_its_snapshot(
+    name: str,
+    lambdas: Machine,
+    stack: Stack,
+    told: dict[str, Any],
+    role: dict[str, str],
+    sockets: tuple[str, list[Any]],
+    tmp_path: Path,
+) -> None:
+    function = next(each for each in lambdas.functions if each.name == name)
+    given = {**environment(stack, function, sockets[0]), **role}
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del given[key]
+    with lambdas.start(function, tmp_path, given, snap_start=True) as sandbox:
+        assert sandbox.service.restoring.wait(20), sandbox.log()
+        assert not sandbox.service.ready.is_set()
+        sandbox.service.restored.set()
+        sandbox.wait_until_ready()
+        for example in next(examples for (owner, _), examples in EXAMPLES.items() if owner == name):
+            found = came_back(sandbox.invoke(example.event(told), headers=TRACED))
+            assert example.holds(found), (found, sandbox.log())
+        assert "Traceback" not in sandbox.log(), sandbox.log()

@@ -39,6 +39,14 @@ def test_what_is_optional_in_an_idle_month_can_be_left_out(template: Template) -
     assert {name for name, each in cost.optional(template).items() if each} == {"Watched", "Sealing"}
 
 
+def test_snapshots_cost_by_memory_and_only_those_who_ask_for_them(template: Template) -> None:
+    month, woken = cost.snapshots(template)
+    asked = [each for _, each in template.of_type("AWS::Serverless::Function") if "SnapStart" in each]
+    gigabytes = sum(each.get("MemorySize", template.globals["MemorySize"]) for each in asked) / 1024
+    assert month == pytest.approx(gigabytes * 2_628_000 * 1.5046e-6)
+    assert woken == pytest.approx(gigabytes / len(asked) * 139.7998)
+
+
 def test_every_schedule_and_every_queue_that_is_looked_into_costs_something(
     template: Template, kinds: dict[str, Any]
 ) -> None:

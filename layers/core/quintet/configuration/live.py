@@ -6,9 +6,11 @@ from typing import Any
 from quintet.configuration import reading
 from quintet.configuration.model import SYSTEM, Document, values_of
 from quintet.configuration.system import schema
+from quintet.copies import forget_in_copies
 
 KEEP_SECONDS = 10.0
 _known: dict[str, tuple[float, Document]] = {}
+forget_in_copies(_known.clear)
 
 
 async def document(name: str) -> Document:

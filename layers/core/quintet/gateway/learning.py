@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import datetime
 
+from quintet.copies import forget_in_copies
 from quintet.gateway.present import Learned, Measured
 from quintet.gateway.present import learn as keep
 from quintet.telemetry.rules import CALLS
@@ -13,6 +14,14 @@ from quintet.telemetry.store.rewards import believed
 
 _SECONDS = 5.0  # between two times: traffic that ends in between is learned from when it goes on
 _last = -_SECONDS
+
+
+def _at_once() -> None:
+    global _last
+    _last = -_SECONDS
+
+
+forget_in_copies(_at_once)
 
 
 async def learn_of_late(now: datetime) -> None:

@@ -1,7 +1,6 @@
 """The gateway that functions use, put together once per process."""
 
-from functools import cache
-
+from quintet.copies import own
 from quintet.gateway import present
 from quintet.gateway.calls import Ports
 from quintet.gateway.catalogue import reading
@@ -14,12 +13,12 @@ from quintet.gateway.view import Views
 from quintet.store.clock import SystemClock
 
 
-@cache
+@own
 def gateway() -> Gateway:
     return Core(views().current, Ports(ledger(), present, provider, SystemClock(), views().forget, views().outdated))
 
 
-@cache
+@own
 def views() -> Views:
     """What this process knows; who edits the catalogue calls its `forget`."""
     return Views(present.read, reading.read, Keyring(_Vault()))

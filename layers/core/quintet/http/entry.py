@@ -11,6 +11,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from mangum.handlers import APIGateway
 from mangum.types import ASGI, Headers, LambdaConfig, Message, Scope
 
+from quintet.copies import forget_in_copies
 from quintet.net.client import in_a_loop
 
 Event = dict[str, Any]
@@ -35,6 +36,7 @@ class _Loop:
 
 
 _kept = threading.local()
+forget_in_copies(lambda: _kept.__dict__.clear())  # after its connections, which `net.client` hangs up
 
 
 def kept_loop() -> asyncio.AbstractEventLoop:

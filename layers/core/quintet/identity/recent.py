@@ -5,6 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from quintet.copies import forget_in_copies
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -17,6 +19,7 @@ class Recent(Generic[K, V]):
         self._seconds = seconds
         self._timer = timer
         self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        forget_in_copies(self.clear)
 
     def get(self, key: K) -> V | None:
         until, value = self._entries.get(key, (0.0, None))
@@ -36,3 +39,6 @@ class Recent(Generic[K, V]):
 
     def forget(self, key: K) -> None:
         self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        self._entries.clear()

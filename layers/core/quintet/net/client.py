@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from quintet.copies import forget_in_copies
 from quintet.net import http1
 from quintet.net.guard import Rules, Unresolved, resolve_all
 
@@ -351,6 +352,7 @@ class _Pool:
 
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
+forget_in_copies(close_all)
 
 
 class _Call:

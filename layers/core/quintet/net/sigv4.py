@@ -8,6 +8,8 @@ from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
 
+from quintet.copies import forget_in_copies
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -57,3 +59,6 @@ def _key(secret: str, day: str, region: str, service: str) -> bytes:
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+forget_in_copies(_key.cache_clear)

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
+from quintet.copies import own
 from quintet.http.work import offload
 from quintet.settings import settings
 from quintet.store.meter import charged
@@ -20,7 +20,7 @@ def _send(body: str) -> None:
     _client().send_message(QueueUrl=settings().inbox_queue_url, MessageBody=body)
 
 
-@cache
+@own
 def _client() -> Any:
     import botocore.session
 

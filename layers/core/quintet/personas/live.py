@@ -1,7 +1,6 @@
 """The room put together over the real tables, queue and gateway: once per process, at first use."""
 
-from functools import cache
-
+from quintet.copies import own
 from quintet.gateway.live import gateway
 from quintet.personas.cast import cast
 from quintet.personas.floor import Floor
@@ -18,7 +17,7 @@ from quintet.store.clock import SystemClock
 clock = SystemClock()
 
 
-@cache
+@own
 def floor() -> Floor:
     """One for all: turns of one session queue here before they ask the table."""
     return Floor(conversations, clock)

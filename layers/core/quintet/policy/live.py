@@ -3,6 +3,7 @@
 It imports numpy and the ONNX runtime (0.2 s): who seldom steps, as the sockets function does, imports it when it does.
 """
 
+from quintet.copies import forget_in_copies
 from quintet.policy.catalogue import Catalogue
 from quintet.policy.shelves import shelves
 from quintet.policy.stepping import Stepping
@@ -11,6 +12,7 @@ from quintet.settings import Settings, settings
 from quintet.store.clock import SystemClock
 
 _made: list[tuple[Settings, Stepping]] = []
+forget_in_copies(_made.clear)
 
 
 def stepping() -> Stepping:

@@ -3,9 +3,9 @@
 import base64
 import logging
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
+from quintet.copies import own
 from quintet.errors import Failure
 from quintet.http.dialects import CYBORGMIND, KYROS, TORON, TRON, Dialect
 from quintet.http.exchange import Exchange, Recorder, address_of
@@ -45,7 +45,7 @@ class Dispatcher:
         clock: Clock | None = None,
         poster: Poster | None = None,
     ) -> None:
-        self._protocols = {name: cache(make) for name, make in protocols.items()}
+        self._protocols = {name: own(make) for name, make in protocols.items()}
         self._connections = connections
         self._door = door
         self._recorder = recorder

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from quintet.copies import forget_in_copies
 from quintet.net.sigv4 import Credentials
 from quintet.settings import aws_keys
 
@@ -27,6 +28,9 @@ class _Chain:
         renewal = getattr(self._found, "refresh_needed", None)
         return self._found is not None and not (renewal and renewal())
 
+    def forget(self) -> None:
+        self._found = None
+
     def read(self) -> Credentials:
         if self._found is None:
             import botocore.session
@@ -39,3 +43,4 @@ class _Chain:
 
 
 _chain = _Chain()
+forget_in_copies(_chain.forget)

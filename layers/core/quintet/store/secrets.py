@@ -2,15 +2,16 @@
 
 import json
 import time
-from functools import cache
 from typing import Any
 
+from quintet.copies import forget_in_copies, own
 from quintet.settings import settings
 from quintet.store.meter import charged
 
 _KEEP_SECONDS = 300.0
 _SIGNING = frozenset({"jwt_secret"})  # what the stack made for itself; all else the owner fills in
 _kept: dict[str, tuple[float, dict[str, str]]] = {}
+forget_in_copies(_kept.clear)
 
 
 def secret(name: str) -> str:
@@ -35,7 +36,7 @@ def _read(store: str) -> dict[str, str]:
     return values
 
 
-@cache
+@own
 def _client() -> Any:
     import botocore.session
 

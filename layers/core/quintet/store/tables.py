@@ -1,7 +1,6 @@
 """The base of every table's model: names from the settings, and one botocore client for all of them."""
 
 from base64 import b64decode, b64encode
-from functools import cache
 from typing import Any, ClassVar, Self
 
 from pynamodb.connection import Connection
@@ -11,6 +10,7 @@ from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
+from quintet.copies import own
 from quintet.settings import settings
 from quintet.store.items import to_item
 from quintet.store.meter import asking, consumed
@@ -26,7 +26,7 @@ class Metered(Connection):
         return answer
 
 
-@cache
+@own
 def connection() -> Connection:
     """PynamoDB opens one client per model (45 ms each, at first use): we share one."""
     return Metered(region=settings().aws_region, connect_timeout_seconds=2, read_timeout_seconds=10)

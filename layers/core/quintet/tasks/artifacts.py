@@ -1,9 +1,9 @@
 """Files that steps brought forth: small ones lie with their step, the rest in S3."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
+from quintet.copies import own
 from quintet.settings import settings
 from quintet.store.meter import used
 from quintet.tasks.outcomes import File
@@ -39,7 +39,7 @@ def content_of(file: Mapping[str, Any]) -> str:
     return text
 
 
-@cache
+@own
 def _client() -> Any:
     import botocore.session
     from botocore.config import Config

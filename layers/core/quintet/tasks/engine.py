@@ -1,9 +1,9 @@
 """Step Functions: executions of the two state machines, by names that make beginning twice one beginning."""
 
 import json
-from functools import cache
 from typing import Any
 
+from quintet.copies import own
 from quintet.settings import settings
 
 _OVER = frozenset({"ExecutionAlreadyExists"})
@@ -67,7 +67,7 @@ def _execution(machine: str, name: str) -> str:
     return machine.replace(":stateMachine:", ":execution:") + f":{name}"
 
 
-@cache
+@own
 def _client() -> Any:
     import botocore.session
     from botocore.config import Config

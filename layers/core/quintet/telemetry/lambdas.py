@@ -4,13 +4,13 @@ import quintet.cold
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, wraps
 from typing import Any
 
+from quintet import copies
 from quintet.http.entry import Entry, Event, kept_loop
 from quintet.http.exchange import exchange_of
-from quintet.net import client
 from quintet.settings import memory_mb, platform, sampled, settings
 from quintet.store.meter import Meter, metered
 from quintet.telemetry import emf
@@ -19,16 +19,20 @@ from quintet.telemetry.platform import TIME
 
 _SERVICE = "quintet"
 _POLLED = 2  # of its requests Lambda makes for a batch: it receives, and deletes what went well
+_LATER = ("botocore.session", "encodings.idna")  # what the first call to AWS or to a vendor imports
 
 
-def serve(app: Any) -> Entry:
-    """The handler of a function behind API Gateway. It is the last line of a module: what is imported by now stays."""
+def serve(app: Any, *, later: Iterable[str] = ()) -> Entry:
+    """The handler of a function behind API Gateway. It is the last line of a module: what is imported by now stays.
+
+    `later` are modules that only some requests need: with SnapStart no caller waits for them.
+    """
     entry = Entry(_Watched(app) if settings().on_lambda else app)
-    _begin()
+    _begin(later)
     return entry
 
 
-def consume(work: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+def consume(work: Callable[[Any], Any], *, later: Iterable[str] = ()) -> Callable[[Any, Any], Any]:
     """The handler of a function that takes events. `work` may be a coroutine function.
 
     Its exceptions go to Lambda as they are: queues retry by them, state machines catch them by name.
@@ -52,7 +56,7 @@ def consume(work: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     def ended(outcome: Any) -> Any:
         return kept_loop().run_until_complete(outcome) if asyncio.iscoroutine(outcome) else outcome
 
-    _begin()
+    _begin(later)
     return handler
 
 
@@ -116,15 +120,16 @@ class _Watched:
                     segment.put_annotation("status", exchange.status)
 
 
-def _begin() -> None:
+def _begin(later: Iterable[str]) -> None:
     if settings().on_lambda:
         _logger()
         if settings().tracing:
             _trace()
         if platform().snap_start:
-            from snapshot_restore_py import register_before_snapshot
+            from snapshot_restore_py import register_after_restore, register_before_snapshot
 
-            register_before_snapshot(client.close_all)
+            register_before_snapshot(copies.prepare, [*_LATER, *later])
+            register_after_restore(copies.awake)
     quintet.cold.imported()
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
+from quintet.copies import own
 from quintet.http.work import offload
 from quintet.settings import settings
 from quintet.store.clock import from_millis, millis
@@ -90,7 +90,7 @@ def _name(errand: Errand) -> str:
     return f"dlv-{sha256(errand.text().encode()).hexdigest()[:40]}"
 
 
-@cache
+@own
 def _client(service: str) -> Any:
     import botocore.session
 

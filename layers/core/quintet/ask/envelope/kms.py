@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from quintet.ask.envelope.model import Wrap
 from quintet.ask.envelope.opening import Unopened
+from quintet.copies import own
 from quintet.errors import Failure, Kind
 from quintet.http.work import offload
 from quintet.settings import settings
@@ -76,7 +77,7 @@ def _unavailable() -> Failure:
     return Failure(Kind.UNAVAILABLE, "The key store cannot be asked at the moment", retry_after=1)
 
 
-@cache
+@own
 def _client() -> Any:
     import botocore.session
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from quintet.copies import own
 from quintet.gateway.ledger.definitions import Definitions
 from quintet.gateway.ledger.keeper import Keeper
 from quintet.gateway.ledger.leases import Leases
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from quintet.gateway.ledger.budgets import Budgets
 
 
-@cache
+@own
 def definitions() -> Definitions:
     return Definitions(known)
 
 
-@cache
+@own
 def settling() -> Settling:
     return Settling(purses, abandoned)
 
 
-@cache
+@own
 def ledger() -> Ledger:
     """This process's own."""
     return Keeper(purses, definitions(), Leases(purses), settling().give_up, Telling(_mark))
@@ -39,7 +39,7 @@ def _mark(*told: Any) -> None:
     budgets.told(*told)
 
 
-@cache
+@own
 def control() -> "Budgets":
     """Sets budgets: what only spends them starts without it."""
     from quintet.events.audit import audited

@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any
 
+from quintet.copies import forget_in_copies
 from quintet.gateway.model import Ask, Choice, Delta, ToolCall, Usage
 from quintet.gateway.providers.calling import broken_off, malformed, not_allowed
 from quintet.gateway.providers.contents import refuse_what_only_openai_does, unsupported
@@ -201,6 +202,9 @@ def _client(region: str, endpoint: str, key: str, patience: int) -> Any:
     if bearer:
         client.meta.events.register("before-send.bedrock-runtime", partial(_bear, bearer))
     return client
+
+
+forget_in_copies(_client.cache_clear)
 
 
 def _bear(key: str, request: Any, **_: Any) -> None:

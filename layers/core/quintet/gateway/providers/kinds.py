@@ -1,8 +1,8 @@
 """Which adapter speaks which protocol; each is imported when it is first used."""
 
-from functools import cache
 from importlib import import_module
 
+from quintet.copies import own
 from quintet.gateway.providers.model import Provider
 
 _MODULES = {"openai": "openai", "anthropic": "anthropic", "bedrock": "bedrock", "builtin": "builtin"}
@@ -10,7 +10,7 @@ _MODULES = {"openai": "openai", "anthropic": "anthropic", "bedrock": "bedrock", 
 KINDS = frozenset(_MODULES)
 
 
-@cache
+@own
 def provider(kind: str) -> Provider:
     """Raises ValueError for a kind that nobody speaks."""
     if kind not in _MODULES:

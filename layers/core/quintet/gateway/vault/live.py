@@ -1,7 +1,6 @@
 """The vault that functions use: one per process."""
 
-from functools import cache
-
+from quintet.copies import own
 from quintet.events.audit import audited
 from quintet.gateway.vault import store
 from quintet.gateway.vault.vault import Glance, Vault
@@ -28,12 +27,12 @@ class _Kms:
             raise
 
 
-@cache
+@own
 def vault() -> Vault:
     return Vault(store, _Kms(), SystemClock(), audited)
 
 
-@cache
+@own
 def glance() -> Glance:
     return Glance(store, SystemClock())
 

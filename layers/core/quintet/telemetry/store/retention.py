@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
+from quintet.copies import forget_in_copies
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.tables import Table, TableName
@@ -18,6 +19,7 @@ _DAYS = timedelta(days=3650)
 _KEY = "retention"
 _FRESH_SECONDS = 60.0
 _known: dict[str, tuple[float, int]] = {}
+forget_in_copies(_known.clear)
 
 
 class RetentionItem(Table):
