@@ -31,7 +31,6 @@ SERVICES = (
     "kms",
     "s3",
     "scheduler",
-    "secretsmanager",
     "sqs",
     "ssm",
     "sso",

@@ -17,6 +17,7 @@ from tests.records import call, record
 from tests.sockets import connecting, leaving, saying
 
 _CART = [0.1, -0.5, 0.0, 1.2]
+_TASK = {"title": "t", "type": "implementation", "assignee_role": "implementer"}
 _HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -153,7 +154,13 @@ EXAMPLES: Mapping[tuple[str, str], tuple[Example, ...]] = {
     ("PolicyFunction", "Api"): (Example(asked("POST", "/step", {"observation": _CART}), having(200, "action")),),
     ("TasksFunction", "Api"): (
         Example(
-            asked("POST", "/v1/tasks", {"title": "t", "type": "implementation", "assignee_role": "implementer"}),
+            asked("POST", "/v1/tasks", {"title": "t", "auto_start": False}),
+            answered(201, success=True),
+            {"idle": lambda answer: answer.json()["data"]["id"]},
+        ),
+        Example(
+            # It waits for the one above, so that no execution of the emulator's own works on it.
+            lambda told: asked("POST", "/v1/tasks", {**_TASK, "dependencies": [told["idle"]]})(told),
             answered(201, success=True),
             {"task": lambda answer: answer.json()["data"]["id"]},
         ),
@@ -161,7 +168,7 @@ EXAMPLES: Mapping[tuple[str, str], tuple[Example, ...]] = {
     ),
     ("WorkflowFunction", "StateMachine"): (
         Example(
-            lambda told: {"step": "begin", "task_id": told["task"], "run": 1},
+            lambda told: {"step": "begin", "task_id": told["task"], "run": 0},
             lambda answer: answer["next"] in {"go", "wait"},
         ),
     ),

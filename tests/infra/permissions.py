@@ -42,7 +42,11 @@ _PARTS = {
 _OPERATION = re.compile(r"(?:Batch(?:Get|Write)|Get|Put|Update|Delete)Item|Query|Scan")
 # botocore's methods, by the IAM action behind each.
 # What we sign ourselves, by the service.
-_SIGNED = {"execute-api": "execute-api:ManageConnections", "s3": "s3:GetObject"}
+_SIGNED = {
+    "execute-api": "execute-api:ManageConnections",
+    "s3": "s3:GetObject",
+    "secretsmanager": "secretsmanager:GetSecretValue",
+}
 ANY = "*"  # a table that comes as a value
 _CLIENT_METHODS = {
     "converse": "bedrock:InvokeModel",

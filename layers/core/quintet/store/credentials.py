@@ -16,6 +16,12 @@ async def credentials() -> Credentials:
     return _chain.read() if _chain.ready else await asyncio.to_thread(_chain.read)
 
 
+def credentials_at_once() -> Credentials:
+    """Blocking, where nobody has asked before. Raises RuntimeError likewise."""
+    keys = aws_keys()
+    return Credentials(*keys) if keys is not None else _chain.read()
+
+
 class _Chain:
     """Profiles, containers (a SnapStart function is one here), instance roles. botocore renews what expires."""
 
