@@ -70,7 +70,7 @@ def main() -> None:
         return
     for step in (["validate", "--lint"], ["build"]):
         _run([sam[0], *step, *sam[1:]])
-    said = parameters(ROOT / _CONFIG, options.env)
+    said = parameters(ROOT / CONFIG, options.env)
     stack = _deployed(sam, name, said, _present(name))
     if not stack.parameters.get("PublicUrl"):
         # The API names its functions, so that its own address cannot be told to them in the first deployment.

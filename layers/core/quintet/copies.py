@@ -8,17 +8,14 @@ thing says so here, and a test looks for those who did not.
 
 import quintet.cold
 
+import functools
 import importlib
 import os
 import random
 import ssl
 from collections.abc import Callable, Iterable
-from functools import cache
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from weakref import WeakMethod, ref
-
-if TYPE_CHECKING:
-    from functools import _lru_cache_wrapper
 
 T = TypeVar("T")
 
@@ -32,9 +29,9 @@ class _Forgets(Protocol):
 _memories: list[_Forgets] = []
 
 
-def own(make: Callable[..., T]) -> "_lru_cache_wrapper[T]":
+def own(make: Callable[..., T]) -> "functools._lru_cache_wrapper[T]":
     """`functools.cache` of what a process makes for itself: a copy makes its own."""
-    kept = cache(make)
+    kept = functools.cache(make)
     known = ref(kept)
     _memories.append(lambda: found.cache_clear if (found := known()) else None)
     return kept
@@ -58,6 +55,7 @@ def prepare(later: Iterable[str] = ()) -> None:
 
 def awake() -> None:
     """In a copy, before its first event. The kernel's random numbers, which `secrets` takes, are each machine's own."""
+    quintet.cold.start_seconds()  # a copy's start is charged for otherwise
     fresh = os.urandom(32)
     random.seed(fresh)
     ssl.RAND_add(fresh, len(fresh))

@@ -10,6 +10,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from quintet.copies import forget_in_copies
 from quintet.settings import platform, settings
 from quintet.store import wire
 from quintet.store.clock import SystemClock, epoch, millis
@@ -25,6 +26,15 @@ ROUTE = "unasked"
 log = logging.getLogger("quintet.requests")
 _owed: defaultdict[str, float] = defaultdict(float)
 _works = 0
+
+
+def _nothing_owed() -> None:
+    global _works
+    _owed.clear()
+    _works = 0
+
+
+forget_in_copies(_nothing_owed)
 
 
 async def settle(meter: Meter, kind: str) -> None:
