@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import os
+import re
 import shlex
 import signal
 import socket
@@ -42,27 +43,6 @@ _DEPLOYED = frozenset(
         "SOCKETS_URL",
         "STAGE",
         "TABLE_PREFIX",
-    }
-)
-# What else the Makefile is told: a `make run` inside of another make's target gets it too.
-_MAKES = frozenset(
-    {
-        "BENCH",
-        "COST",
-        "ENV",
-        "GENAI_PRICES",
-        "KEEP",
-        "NODE_USE_SYSTEM_CA",
-        "PORT",
-        "PYTHON",
-        "T",
-        "TASKS",
-        "UV",
-        "UV_NATIVE_TLS",
-        "UV_SYSTEM_CERTS",
-        "VENV",
-        "VERSION",
-        "WORKERS",
     }
 )
 _AWS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
@@ -112,11 +92,13 @@ class Options:
 
 def _known(name: str, settings: Collection[str]) -> None:
     """Raises Problem for what was said on make's command line and would be heard by nobody."""
-    if name in settings or name in _MAKES or name in _AWS:
+    # What the Makefile itself uses is no slip: a `make run` inside of another make's target gets that one's too.
+    makes = {"KEEP", *re.findall(r"\$\(([A-Z_]+)\)", (ROOT / "Makefile").read_text())}
+    if name in settings or name in makes or name in _AWS:
         return
     if name in _DEPLOYED:
         raise Problem(f"{name} cannot be given: the deployment says it")
-    near = get_close_matches(name.upper(), [*settings, *_MAKES, *_AWS], n=3)
+    near = get_close_matches(name.upper(), [*settings, *makes, *_AWS], n=3)
     hint = f": did you mean {' or '.join(near)}?" if near else "; layers/core/quintet/settings.py has them all"
     raise Problem(f"there is no setting {name}{hint}")
 

@@ -179,5 +179,5 @@ def test_an_event_is_known_by_where_it_comes_from(event: Any, kind: str) -> None
 
 def test_every_price_says_where_it_was_seen() -> None:
     known = prices()
-    assert known["seen"].keys() == {*known["request"], *known["month"]}
+    assert known["seen"].keys() == {*known["request"], *known["month"], "snapshot"}
     assert json.dumps(known["as_of"]) >= '"2026'
