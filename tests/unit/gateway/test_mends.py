@@ -62,3 +62,14 @@ def test_what_vendors_said_stays_out_of_what_callers_are_told() -> None:
     assert failure.mend == "'a' failed (network); try again later"
     for dialect in (TORON, TRON, OPENAI):
         assert "10.0.0.7" not in words(dialect, failure)
+
+
+def test_what_can_be_done_depends_on_what_went_wrong() -> None:
+    attempts = [
+        {"model": "a", "provider": "acme", "failure": failure}
+        for failure in ("unauthorized", "context_overflow", "server")
+    ]
+    assert all_failed(attempts, None).mend == (
+        "'a' failed (unauthorized); 'a' failed (context_overflow); 'a' failed (server); "
+        "an administrator can check the vendor's key and account, or send less, or try again later"
+    )

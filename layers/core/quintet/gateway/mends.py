@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from quintet.gateway.providers.model import Fault
 from quintet.gateway.routing import Decision
 
 _MOST = 3  # models by name: a catalogue has dozens
@@ -16,6 +17,14 @@ _CURES = {
     "1.15 x ": "send less, or add a model with a larger window",
 }
 _CONNECT = "an administrator can give a vendor its key (POST /admin/v1/providers) or enable a model"
+# What can be done about a failure; about any other, wait.
+_AFTER = {
+    Fault.UNAUTHORIZED: "an administrator can check the vendor's key and account",
+    Fault.FORBIDDEN: "an administrator can check the vendor's base_url",
+    Fault.CONTEXT: "send less",
+    Fault.REFUSED: "change what is asked",
+    Fault.UNSUPPORTED: "change what is asked",
+}
 _LATER = "try again later"
 
 
@@ -31,10 +40,11 @@ def mend_of(decision: Decision) -> str:
 def mend_after(attempts: Sequence[Mapping[str, Any]], decision: Decision | None) -> str:
     """Where everybody failed. What the vendors said stays out."""
     failed = list(dict.fromkeys(f"'{each['model']}' failed ({each['failure']})" for each in attempts))
+    cure = ", or ".join(dict.fromkeys(_AFTER.get(each["failure"], _LATER) for each in attempts))
     if decision is None:
-        return _told(failed, _LATER)
+        return _told(failed, cure)
     asked = any(each["model"] == decision.hinted for each in attempts)
-    return _told([*([] if asked else _named(decision)), *failed, *_others(decision)], _LATER)
+    return _told([*([] if asked else _named(decision)), *failed, *_others(decision)], cure)
 
 
 def _named(decision: Decision) -> list[str]:
