@@ -99,6 +99,15 @@ def as_function(stack: Stack, patch: pytest.MonkeyPatch, given: Mapping[str, str
     settings.cache_clear()
 
 
+@pytest.fixture
+def vendors_may_be_near(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test's vendor listens on loopback, where no stack calls unless it is told to."""
+    monkeypatch.setenv("MODELS_MAY_BE_PRIVATE", "true")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def _table_copies(stack: Stack) -> str:
     if roles.wanted():  # the deployed functions have but one set of tables

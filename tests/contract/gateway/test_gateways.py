@@ -28,7 +28,7 @@ def vendor() -> Iterator[Upstream]:
 
 
 @pytest.fixture(params=["fake", "real"])
-def saying(request: pytest.FixtureRequest, vendor: Upstream) -> Saying:
+def saying(request: pytest.FixtureRequest, vendor: Upstream, vendors_may_be_near: None) -> Saying:
     """A gateway whose model says this, and perhaps calls a tool; an empty text is a vendor that is down."""
 
     def fake(text: str, tool: ToolCall | None) -> Gateway:
