@@ -62,6 +62,8 @@ NOT_ENFORCED: Mapping[str, str] = {
     "StepPolicy/Policies: s3:GetObject on *": "only there where a bucket is named",
 }
 REFUSED = "something was refused"
+LONGEST = 1800.0  # seconds that a batch may take
+LONG = 300.0  # and the tests of one permission: what was taken away may leave one waiting for ever
 MOST_TESTS = 3  # of each batch, that are tried for one permission
 
 
@@ -143,7 +145,19 @@ def tested(folder: Path, tests: Iterable[str], template: Path | None) -> None:
         environment[TEMPLATE] = str(template)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.roles.plugin", "-p", "no:cacheprovider", *tests]
     with (folder / "output").open("w") as output:
-        subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False)
+        try:
+            subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                check=False,
+                timeout=LONG if template else LONGEST,
+            )
+        except subprocess.TimeoutExpired:
+            with (folder / TESTS).open("a") as notes:
+                print(json.dumps(["one waited in vain", "call", "failed", 0, 0]), file=notes)
 
 
 def outcomes(folder: Path) -> list[Ran]:
