@@ -75,12 +75,13 @@ def _lock(target: Path) -> Path:
 def subjects() -> list[Subject]:
     """Every function whose code is there, with the environment that a deployed stack gives it."""
     template = Template(ROOT / "template.yaml")
-    common = _variables(template.globals)
+    parameters = template.document.get("Parameters", {})
+    common = _variables(template.globals, parameters)
     found = []
     for name, properties in template.of_type(FUNCTION):
         function = template.functions[name]
         if function.written(ROOT / "functions"):
-            environment = common | _variables(properties)
+            environment = common | _variables(properties, parameters)
             ours = environment.pop("AWS_LAMBDA_EXEC_WRAPPER", None)
             handler = f"{function.module}.{function.attribute}"
             inference = "InferenceLayer" in str(properties.get("Layers", ""))
@@ -89,8 +90,12 @@ def subjects() -> list[Subject]:
     return found
 
 
-def _variables(properties: Any) -> dict[str, str]:
-    """What refers to other resources becomes a name that nothing asks for while a function starts."""
+def _variables(properties: Any, parameters: dict[str, Any]) -> dict[str, str]:
+    """Parameters have their defaults; what refers to resources becomes a name that nobody asks for at a start."""
+
+    def value(given: Any) -> str:
+        parameter = parameters.get(given.get("Ref", "")) if isinstance(given, dict) else None
+        return str(parameter["Default"]) if parameter else given if isinstance(given, str) else "none"
+
     variables = properties.get("Environment", {}).get("Variables", {})
-    given = {name: value if isinstance(value, str) else "none" for name, value in variables.items()}
-    return {name: "false" if name == "OPEN_ACCESS" else value for name, value in given.items()}
+    return {name: value(given) for name, given in variables.items()}
