@@ -39,6 +39,7 @@ def on_lambda(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "quintet-deliver")
     monkeypatch.setattr(owed, "_owed", defaultdict(float))
     monkeypatch.setattr(owed, "_works", 0)
+    monkeypatch.setattr(owed, "_due", owed.WORTH)
     written: list[dict[str, Any]] = []
 
     async def call(_operation: str, request: Mapping[str, Any], **_: Any) -> dict[str, Any]:
@@ -129,6 +130,27 @@ def test_what_could_not_be_told_is_told_with_the_next(
     asyncio.run(dear())
     (told,) = on_lambda
     assert (told["facts"]["invocations"], told["facts"]["used"]["state_transition"]) == (2, 20)
+
+
+def test_a_table_out_of_reach_is_not_asked_at_every_invocation(
+    on_lambda: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def fails(*_: Any, **__: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise wire.WireError("ThrottlingException", "too much")
+
+    async def probes(number: int) -> None:
+        for _ in range(number):
+            meter = Meter()
+            meter.add("dynamodb_write_unit", 10)
+            await owed.settle(meter, "request")
+
+    monkeypatch.setattr(wire, "call", fails)
+    asyncio.run(probes(60))
+    assert 2 <= asked <= 4
 
 
 def test_the_code_counts_what_has_a_price_and_nothing_else(repository: Path) -> None:

@@ -26,12 +26,14 @@ ROUTE = "unasked"
 log = logging.getLogger("quintet.requests")
 _owed: defaultdict[str, float] = defaultdict(float)
 _works = 0
+_due = WORTH  # what is owed when it is next told
 
 
 def _nothing_owed() -> None:
-    global _works
+    global _works, _due
     _owed.clear()
     _works = 0
+    _due = WORTH
 
 
 forget_in_copies(_nothing_owed)
@@ -39,7 +41,7 @@ forget_in_copies(_nothing_owed)
 
 async def settle(meter: Meter, kind: str) -> None:
     """At the end of an invocation. Never raises: the work is done, whatever it cost."""
-    global _works
+    global _works, _due
     used = used_by(meter)
     if used is None:
         return
@@ -47,16 +49,16 @@ async def settle(meter: Meter, kind: str) -> None:
     for unit, number in used.items():
         _owed[unit] += number
     _works += 1
-    if nano_usd(_owed) < WORTH:
+    if nano_usd(_owed) < _due:
         return
     fields = _record(dict(_owed), _works, SystemClock().now())
     try:
         await wire.call("PutItem", {"TableName": settings().table("requests"), "Item": RECORD.item(fields)})
     except Exception:
-        log.exception("what work cost could not be told; it is told with the next")
+        log.exception("what work cost could not be told; it is told with what comes next")
+        _due = nano_usd(_owed) + WORTH  # not at every invocation while the table is out of reach
     else:
-        _owed.clear()
-        _works = 0
+        _nothing_owed()
 
 
 def _record(used: dict[str, float], works: int, now: datetime) -> dict[str, Any]:
