@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from admin.access import Admin, Pages, invalid
+from admin.access import Admin, Pages
 from quintet.events import store as log
 from quintet.events.model import AUDIT, Entry
 from quintet.events.verifying import verify
 from quintet.http.answers import Json
+from quintet.http.cursors import foreign_cursor
 from quintet.http.work import offload
 from quintet.store.clock import iso
 from quintet.store.pages import Paging
@@ -45,7 +46,7 @@ async def verified(_admin: Admin, after: Annotated[int, Query(ge=0)] = 0) -> Jso
 
 def _page(paging: Paging) -> list[Entry]:
     if paging.after is not None and not paging.after.isdigit():
-        raise invalid("cursor", "Must be the next_cursor of the page before")
+        raise foreign_cursor()
     newest = (int(paging.after) - 1 if paging.after else log.head(AUDIT).seq) - paging.offset
     oldest = max(0, newest - paging.limit)
     entries = log.read(AUDIT, oldest, newest - oldest).entries if newest > oldest else []

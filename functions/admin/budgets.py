@@ -1,6 +1,5 @@
 """Budgets: /admin/v1/budgets."""
 
-from base64 import b64decode, urlsafe_b64encode
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from quintet.gateway.ledger.live import control
 from quintet.gateway.ledger.model import Budget, Scope, State, Window
 from quintet.gateway.model import NANO
 from quintet.http.answers import Json
+from quintet.http.cursors import cursor_of, place_of
 from quintet.http.exchange import exchange_of
 from quintet.store.clock import from_millis, iso
 from quintet.store.pages import Paging
@@ -74,11 +74,10 @@ async def listed(
         found = [budget for window in Window if (budget := await control().of(scope, subject, window))]
         budgets, after = found[offset : offset + limit], None
     else:
-        page = await control().page(Paging(limit, offset, _name(cursor)), scope)
+        page = await control().page(Paging(limit, offset, place_of(cursor)), scope)
         budgets, after = list(page.items), page.after
     states = await control().states(budgets, exchange_of(request).at)
-    next_cursor = urlsafe_b64encode(after.encode()).decode() if after else None
-    return Json({"budgets": [shown(state) for state in states], "next_cursor": next_cursor})
+    return Json({"budgets": [shown(state) for state in states], "next_cursor": cursor_of(after)})
 
 
 @router.get("/{budget_id}")
@@ -131,15 +130,6 @@ def _check(order: Order) -> None:
         raise _invalid("subject", "The system's budget has none")
     if order.scope is not Scope.SYSTEM and order.subject is None:
         raise _invalid("subject", f"Name the {order.scope} that the budget is for")
-
-
-def _name(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
-    except ValueError:
-        raise _invalid("cursor", "Not a cursor of ours") from None
 
 
 def _invalid(field: str, issue: str) -> Failure:

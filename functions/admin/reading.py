@@ -1,9 +1,10 @@
 """How the admin API reads what telemetry keeps."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from admin.access import invalid
+from quintet.http.cursors import cursor_of, foreign_cursor, place_of
 from quintet.store.pages import Page, Paging
 from quintet.telemetry.series import Point, Series, Step
 from quintet.telemetry.store import books
@@ -25,6 +26,7 @@ class CountedTable:
 
 async def page_of(log: Log, paging: Paging, now: datetime, wanted: Wanted | None = None) -> Page[Item]:
     try:
-        return await log.page(paging, now, wanted)
+        page = await log.page(replace(paging, after=place_of(paging.after)), now, wanted)
     except ValueError:
-        raise invalid("cursor", "Must be the next_cursor of the page before") from None
+        raise foreign_cursor() from None
+    return replace(page, after=cursor_of(page.after))

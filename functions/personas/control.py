@@ -1,7 +1,6 @@
 """The control panel: /api/status, /api/processes, /api/sessions, /api/feed."""
 
 import asyncio
-import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,6 +9,7 @@ from personas.access import onlooker
 from personas.services import clock
 from quintet.errors import Failure, Kind
 from quintet.http.answers import Json
+from quintet.http.cursors import cursor_of, place_of
 from quintet.http.exchange import exchange_of
 from quintet.personas.cast import cast
 from quintet.personas.life.pulse import active_names, uptime
@@ -46,7 +46,7 @@ async def all_processes(
     limit: Limit = _MOST, cursor: Cursor = None, status: Status | None = None, agent: str | None = None
 ) -> Json:
     """The newest first. More than one page is told of by the header X-Next-Cursor."""
-    page = await processes.page(limit, _place(cursor))
+    page = await processes.page(limit, place_of(cursor))
     now = clock.now()
     told = [shown(each, now) for each in page.items]
     kept = [each for each in told if status in (None, each["status"]) and agent in (None, each["agent"])]
@@ -64,7 +64,7 @@ async def one_process(process_id: str) -> Json:
 @router.get("/sessions")
 async def all_sessions(limit: Limit = _MOST, cursor: Cursor = None) -> Json:
     """The latest to speak first."""
-    page = await conversations.active(clock.now(), limit, _place(cursor))
+    page = await conversations.active(clock.now(), limit, place_of(cursor))
     return Json([_session(each) for each in page.items], headers=_next(page.after))
 
 
@@ -79,8 +79,8 @@ async def feed(
         if found is None:
             raise Failure(Kind.INVALID, f"persona: must be one of: {', '.join(cast().names)}")
         whose = found.id
-    page = await notebook.feed(limit, _place(cursor), whose)
-    return Json({"posts": [_post(each) for each in page.items], "next_cursor": _cursor(page.after)})
+    page = await notebook.feed(limit, place_of(cursor), whose)
+    return Json({"posts": [_post(each) for each in page.items], "next_cursor": cursor_of(page.after)})
 
 
 def shown(process: Process, now: Any) -> dict[str, Any]:
@@ -125,22 +125,5 @@ def _post(post: Post) -> dict[str, Any]:
 
 
 def _next(place: str | None) -> dict[str, str]:
-    cursor = _cursor(place)
+    cursor = cursor_of(place)
     return {"x-next-cursor": cursor} if cursor else {}
-
-
-def _cursor(place: str | None) -> str | None:
-    """Where the next page begins, in letters that a header and a query can hold: a place may hold a caller's name."""
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=") if place else None
-
-
-def _place(cursor: str | None) -> str | None:
-    if not cursor:
-        return None
-    try:
-        place = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except ValueError:
-        place = ""
-    if _cursor(place) != cursor:
-        raise Failure(Kind.INVALID, "cursor: must be one that an earlier answer gave", details={"field": "cursor"})
-    return place

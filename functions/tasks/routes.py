@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from quintet.errors import Failure, Kind
 from quintet.http.answers import Json, envelope
+from quintet.http.cursors import cursor_of, foreign_cursor, place_of
 from quintet.http.exchange import exchange_of
 from quintet.http.work import offload
 from quintet.identity.door import permitted
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/v1/tasks")
 
 Tag = Annotated[str | None, Header(max_length=128)]
 Key = Annotated[str | None, Header(min_length=1, max_length=255)]
-_CURSOR = re.compile(r"\d\|~?\d{15}#[0-9a-z_]{1,80}", re.ASCII)
+_PLACE = re.compile(r"\d\|~?\d{15}#[0-9a-z_]{1,80}", re.ASCII)
 # What may not be taken away again: null says that a value is left as it is.
 _NULLABLE = frozenset({"deadline", "assignee_role", "feedback"})
 
@@ -55,7 +56,7 @@ async def listed(
     tags: Annotated[str | None, Query(max_length=1100)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
-    cursor: Annotated[str | None, Query(max_length=128)] = None,
+    cursor: Annotated[str | None, Query(max_length=256)] = None,
     sort_by: SortBy = SortBy.CREATED,
     sort_order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
 ) -> Json:
@@ -72,16 +73,16 @@ async def listed(
         created_by=created_by,
         tags=named,
     )
-    if cursor is not None and not _CURSOR.fullmatch(cursor):
-        issue = "Must be a next_cursor of a page before"
-        raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
-    page = await pages.page(filters, Order(sort_by, sort_order == "desc"), limit, offset, cursor)
+    place = place_of(cursor)
+    if place is not None and not _PLACE.fullmatch(place):
+        raise foreign_cursor()
+    page = await pages.page(filters, Order(sort_by, sort_order == "desc"), limit, offset, place)
     pagination = {
         "total": page.total,
         "limit": limit,
         "offset": offset,
         "has_more": page.after is not None,
-        "next_cursor": page.after,
+        "next_cursor": cursor_of(page.after),
     }
     data = {"tasks": [shapes.listed(task) for task in page.tasks], "pagination": pagination}
     return envelope(exchange_of(request), data, "Tasks retrieved successfully")

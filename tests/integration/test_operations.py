@@ -56,7 +56,7 @@ def test_health_answers_as_documented(ask: Ask) -> None:
     ("path", "refusal"),
     [
         ("/api/v1/nowhere", {"status": "error", "error": "There is nothing at this path"}),
-        ("/step/nowhere", {"error": {"message": "There is nothing at this path", "type": "not_found_error"}}),
+        ("/step/nowhere", {"detail": "There is nothing at this path"}),
         ("/agents/one/nowhere", {"detail": "There is nothing at this path"}),
         ("/", {"error": {"message": "There is nothing at this path", "type": "not_found_error"}}),
     ],
