@@ -13,6 +13,7 @@
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -77,6 +78,14 @@ def front(stack: Stack) -> Iterator[str]:
     child = stack.system.front()
     yield stack.system.url
     child.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _vendors_of_one_module() -> Iterator[None]:
+    """A process knows the catalogue for seconds, which is longer than it takes to come to the next module."""
+    yield
+    if live := sys.modules.get("quintet.gateway.live"):
+        live.views().forget()
 
 
 @pytest.fixture
