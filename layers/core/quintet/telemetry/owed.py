@@ -56,7 +56,7 @@ async def settle(meter: Meter, kind: str) -> None:
         await wire.call("PutItem", {"TableName": settings().table("requests"), "Item": RECORD.item(fields)})
     except Exception:
         log.exception("what work cost could not be told; it is told with what comes next")
-        _due = nano_usd(_owed) + WORTH  # not at every invocation while the table is out of reach
+        _due = 2 * nano_usd(_owed)  # the longer the table is out of reach, the more rarely
     else:
         _nothing_owed()
 
