@@ -1,6 +1,5 @@
 """Who may come in here, and what all lists of this API have in common."""
 
-import json
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ from fastapi import Depends, Query
 from pydantic import AfterValidator, Field
 
 from quintet.errors import Failure, Kind
+from quintet.http.wholeness import plain_size
 from quintet.identity.door import permitted
 from quintet.identity.model import Principal
 from quintet.store.pages import Paging
@@ -29,11 +29,7 @@ Pages = Annotated[Paging, Depends(paging)]
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(options, ensure_ascii=False, allow_nan=False).encode())
-    except (ValueError, RecursionError):
-        raise ValueError("Must be plain JSON: no NaN, no infinity, no broken text") from None
-    if size > _LARGEST_OPTIONS:
+    if plain_size(options) > _LARGEST_OPTIONS:
         raise ValueError(f"Must be at most {_LARGEST_OPTIONS >> 10} KB of JSON")
     return options
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin.access import Admin
-from quintet.errors import Failure, Kind
+from admin.access import Admin, invalid
 from quintet.gateway.ledger.live import control
 from quintet.gateway.ledger.model import Budget, Scope, State, Window
 from quintet.gateway.model import NANO
@@ -36,7 +35,7 @@ class Cap(BaseModel):
 
     def nano(self) -> int:
         if (self.cap_usd is None) == (self.cap_nano_usd is None):
-            raise _invalid("cap_usd", "Give the cap either as cap_usd or as cap_nano_usd")
+            raise invalid("cap_usd", "Give the cap either as cap_usd or as cap_nano_usd")
         return self.cap_nano_usd or round(Decimal(repr(self.cap_usd or 0)) * NANO)
 
 
@@ -69,7 +68,7 @@ async def listed(
 ) -> Json:
     """By scope, subject and window."""
     if subject is not None and scope is None:
-        raise _invalid("subject", "Goes with a scope")
+        raise invalid("subject", "Goes with a scope")
     if scope is not None and subject is not None:
         found = [budget for window in Window if (budget := await control().of(scope, subject, window))]
         budgets, after = found[offset : offset + limit], None
@@ -127,10 +126,6 @@ def shown(state: State) -> dict[str, Any]:
 
 def _check(order: Order) -> None:
     if order.scope is Scope.SYSTEM and order.subject not in (None, "*"):
-        raise _invalid("subject", "The system's budget has none")
+        raise invalid("subject", "The system's budget has none")
     if order.scope is not Scope.SYSTEM and order.subject is None:
-        raise _invalid("subject", f"Name the {order.scope} that the budget is for")
-
-
-def _invalid(field: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+        raise invalid("subject", f"Name the {order.scope} that the budget is for")

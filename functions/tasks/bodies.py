@@ -1,11 +1,11 @@
 """What kyros.md's task, agent and escalation requests may hold."""
 
-import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from quintet.http.moments import Moment
+from quintet.http.wholeness import plain_size
 from quintet.tasks.model import MOST_DEPENDENCIES, MOST_TAGS
 
 Type = Literal["implementation", "review", "design", "testing"]
@@ -17,11 +17,7 @@ _MOST_JSON = 32_768
 
 
 def _small(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
-    except (ValueError, RecursionError):
-        raise ValueError("Must be plain JSON: no NaN, no infinity, no broken text") from None
-    if size > _MOST_JSON:
+    if plain_size(value) > _MOST_JSON:
         raise ValueError(f"Must be at most {_MOST_JSON} bytes of JSON")
     return value
 

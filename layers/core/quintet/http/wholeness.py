@@ -12,3 +12,11 @@ def whole(told: Any) -> Any:
     except UnicodeEncodeError:
         return json.loads(text.encode(errors="replace"))
     return told
+
+
+def plain_size(told: Any) -> int:
+    """In bytes of JSON. Raises ValueError, in words for whoever sent it, for what would come back as something else."""
+    try:
+        return len(json.dumps(told, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError):
+        raise ValueError("Must be plain JSON: no NaN, no infinity, no broken text") from None
