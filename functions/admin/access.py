@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from pydantic import AfterValidator, Field
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 from quintet.http.wholeness import plain_size
 from quintet.identity.door import permitted
 from quintet.identity.model import Principal
@@ -43,7 +43,3 @@ def known(field: str, words: Iterable[str], table: Iterable[str]) -> None:
     if unknown:
         issue = f"'{unknown[0]}' is not one of: {', '.join(sorted(table))}"
         raise invalid(field, issue)
-
-
-def invalid(field: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin.access import Admin, invalid
+from admin.access import Admin
+from quintet.errors import invalid
 from quintet.gateway.ledger.live import control
 from quintet.gateway.ledger.model import Budget, Scope, State, Window
 from quintet.gateway.model import NANO

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 
-from admin.access import Admin, invalid
-from quintet.errors import Failure
+from admin.access import Admin
+from quintet.errors import Failure, invalid
 from quintet.events.following import TableLog, follow
 from quintet.events.model import GATEWAY, Entry
 from quintet.http.exchange import Exchange, exchange_of

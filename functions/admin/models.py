@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from admin.access import Admin, Options, invalid
+from admin.access import Admin, Options
 from admin.etags import agree, etag, lost
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 from quintet.events.audit import audited
 from quintet.gateway.catalogue import store
 from quintet.gateway.catalogue.model import ECHO, MOST_WEIGHT, Model, Price, Tier

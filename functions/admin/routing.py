@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from admin.access import Admin, invalid
+from admin.access import Admin
 from admin.etags import agree, etag, lost
+from quintet.errors import invalid
 from quintet.events.audit import audited
 from quintet.gateway.catalogue import store
 from quintet.gateway.catalogue.model import Defaults

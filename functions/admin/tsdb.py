@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin.access import Admin, invalid
+from admin.access import Admin
 from admin.reading import CountedTable
+from quintet.errors import invalid
 from quintet.events.audit import audited
 from quintet.http.answers import Json
 from quintet.http.exchange import exchange_of

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from identity.bodies import form_or_json
 from identity.services import door, logins
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import Exchange, exchange_of
 from quintet.http.work import offload
@@ -130,7 +130,7 @@ def _needed(order: Order, field: str) -> str:
     value: str | None = getattr(order, field)
     if value is None:
         issue = f"Required with grant_type {order.grant_type}"
-        raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+        raise invalid(field, issue)
     return value
 
 

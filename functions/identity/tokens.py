@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import AfterValidator, BaseModel, Field
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 from quintet.http.answers import Json
 from quintet.http.exchange import exchange_of
 from quintet.http.work import offload
@@ -60,5 +60,5 @@ async def _lifetime(minutes: int | None) -> timedelta:
     most = known.longest // timedelta(minutes=1)
     if minutes > most:
         issue = f"Must be at most {most}"
-        raise Failure(Kind.INVALID, f"expiry_minutes: {issue}", details={"field": "expiry_minutes", "issue": issue})
+        raise invalid("expiry_minutes", issue)
     return timedelta(minutes=minutes)

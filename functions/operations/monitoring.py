@@ -13,7 +13,7 @@ from quintet.alerts import store as alerts
 from quintet.alerts.model import Alert, Severity, Standing, told
 from quintet.configuration import live, store
 from quintet.configuration.model import SYSTEM
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 from quintet.events.audit import audited
 from quintet.gateway.view import View
 from quintet.http.answers import Json, envelope
@@ -84,13 +84,13 @@ async def metrics(
     asked = granularity or monitoring.USUAL[period]
     length, step = monitoring.PERIODS[period], monitoring.GRANULARITIES[asked]
     if step > length:
-        raise _invalid("granularity", f"Must not be longer than the period of {period}")
+        raise invalid("granularity", f"Must not be longer than the period of {period}")
     if length // step > monitoring.MOST_STEPS:
-        raise _invalid("granularity", f"Makes more than {monitoring.MOST_STEPS} steps of {period}: ask for longer ones")
+        raise invalid("granularity", f"Makes more than {monitoring.MOST_STEPS} steps of {period}: ask for longer ones")
     wanted = [name.strip() for name in names.split(",")] if names else [*monitoring.DOCUMENTED]
     unknown = next((name for name in wanted if name not in monitoring.METRICS), None)
     if unknown is not None:
-        raise _invalid("metrics", f"There is no '{unknown}'; there are: {', '.join(monitoring.METRICS)}")
+        raise invalid("metrics", f"There is no '{unknown}'; there are: {', '.join(monitoring.METRICS)}")
     starts = monitoring.steps_of(length, step, exchange.at)
     found = await monitoring.metrics(Counted(), wanted, starts, step, exchange.at)
     return envelope(exchange, {"period": period, "granularity": asked, "metrics": found})
@@ -239,7 +239,3 @@ def _model_status(view: View, name: str, now: datetime) -> str:
     if health.cooling(now):
         return "unavailable"
     return "available" if health.errors < 2 else "degraded"
-
-
-def _invalid(field: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 from quintet.gateway.model import NANO
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
@@ -88,7 +88,7 @@ async def listed(
     stage = {"pending": Stage.PENDING}.get(status or "") or (Stage(status) if status else None)
     since, until = _moment("from_date", from_date, last=False), _moment("to_date", to_date, last=True)
     if since is not None and until is not None and since > until:
-        raise _invalid("from_date", "Must not be after to_date")
+        raise invalid("from_date", "Must not be after to_date")
     found, total = await table.page(
         status=stage,
         task_id=task_id,
@@ -111,11 +111,7 @@ def _moment(field: str, text: str | None, *, last: bool) -> datetime | None:
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except ValueError:
-        raise _invalid(field, "Must be a date, or a date and time in ISO 8601") from None
-
-
-def _invalid(field: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+        raise invalid(field, "Must be a date, or a date and time in ISO 8601") from None
 
 
 def _shown(escalation: Escalation) -> dict[str, Any]:

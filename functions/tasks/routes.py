@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 from quintet.http.answers import Json, envelope
 from quintet.http.cursors import cursor_of, foreign_cursor, place_of
 from quintet.http.exchange import exchange_of
@@ -64,7 +64,7 @@ async def listed(
     named = tuple(dict.fromkeys(word.strip() for word in (tags or "").split(",") if word.strip()))
     if len(named) > MOST_TAGS:
         issue = f"Must be at most {MOST_TAGS}: no task has more"
-        raise Failure(Kind.INVALID, f"tags: {issue}", details={"field": "tags", "issue": issue})
+        raise invalid("tags", issue)
     filters = Filters(
         status=Status(status) if status else None,
         type=type,

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 from quintet.events import store as log
 from quintet.events.model import Entry
 from quintet.events.platform import PLATFORM
@@ -16,7 +16,7 @@ from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
 from quintet.http.moments import Moment
 from quintet.http.work import offload
-from quintet.webhooks.model import Endpoint, Standing, Status, delivery_of, invalid
+from quintet.webhooks.model import Endpoint, Standing, Status, delivery_of
 from quintet.webhooks.queue import Errand
 from quintet.webhooks.store import deliveries as table
 from webhooks.access import Manager, Reader, endpoints, may_read, queue, shown_delivery

@@ -59,3 +59,8 @@ class Failure(Exception):  # noqa: N818 - it is the noun every room uses
     def told(self) -> str:
         """All of it in one sentence."""
         return f"{self.message}: {self.mend}" if self.mend else self.message
+
+
+def invalid(field: str, issue: str) -> Failure:
+    """Of a field that breaks its declared type or range."""
+    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quintet.ask.model import MAX_MODELS, Question, check_prompt
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 
 _LONGEST_NAME = 200
 _MOST_TOKENS = 1_000_000
@@ -14,10 +14,10 @@ _MAX_METADATA = 64  # names; the size is the body's
 def question_of(body: Mapping[str, Any]) -> Question:
     """Raises Failure that names the field."""
     if "prompt" not in body:
-        raise _invalid("prompt", "Field required")
+        raise invalid("prompt", "Field required")
     prompt = body["prompt"]
     if not isinstance(prompt, str):
-        raise _invalid("prompt", "Must be a string")
+        raise invalid("prompt", "Must be a string")
     check_prompt(prompt)
     return Question(
         prompt=prompt,
@@ -34,31 +34,31 @@ def wants_stream(body: Mapping[str, Any]) -> bool:
     if given is None:
         return False
     if not isinstance(given, bool):
-        raise _invalid("stream", "Must be true or false")
+        raise invalid("stream", "Must be true or false")
     return given
 
 
 def _models(body: Mapping[str, Any]) -> tuple[str, ...]:
     one, several = body.get("model"), body.get("models")
     if one is not None and several:
-        raise _invalid("models", "Give either model or models")
+        raise invalid("models", "Give either model or models")
     if several is None:
         return () if one is None else (_name("model", one),)
     if not isinstance(several, list):
-        raise _invalid("models", "Must be a list of names")
+        raise invalid("models", "Must be a list of names")
     names = tuple(_name("models", name) for name in several)
     if len(names) > MAX_MODELS:
-        raise _invalid("models", f"Must not be more than {MAX_MODELS}")
+        raise invalid("models", f"Must not be more than {MAX_MODELS}")
     if len(set(names)) != len(names):
-        raise _invalid("models", "Must not name a model twice")
+        raise invalid("models", "Must not name a model twice")
     return names or (() if one is None else (_name("model", one),))
 
 
 def _name(field: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _invalid(field, "Must be a string" if field == "model" else "Must be a list of strings")
+        raise invalid(field, "Must be a string" if field == "model" else "Must be a list of strings")
     if not value or len(value) > _LONGEST_NAME or not value.isprintable():
-        raise _invalid(field, f"Must be a name of 1 to {_LONGEST_NAME} printable characters")
+        raise invalid(field, f"Must be a name of 1 to {_LONGEST_NAME} printable characters")
     return value
 
 
@@ -67,7 +67,7 @@ def _system(body: Mapping[str, Any]) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str):
-        raise _invalid("system", "Must be a string")
+        raise invalid("system", "Must be a string")
     check_prompt(given, "system")
     return given
 
@@ -77,7 +77,7 @@ def _max_tokens(body: Mapping[str, Any]) -> int | None:
     if given is None:
         return None
     if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= _MOST_TOKENS:
-        raise _invalid("max_tokens", f"Must be a whole number from 1 to {_MOST_TOKENS}")
+        raise invalid("max_tokens", f"Must be a whole number from 1 to {_MOST_TOKENS}")
     return given
 
 
@@ -86,7 +86,7 @@ def _temperature(body: Mapping[str, Any]) -> float | None:
     if given is None:
         return None
     if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= 2:
-        raise _invalid("temperature", "Must be a number from 0 to 2")
+        raise invalid("temperature", "Must be a number from 0 to 2")
     return float(given)
 
 
@@ -95,11 +95,7 @@ def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise _invalid("metadata", "Must be an object")
+        raise invalid("metadata", "Must be an object")
     if len(given) > _MAX_METADATA:
-        raise _invalid("metadata", f"Must not have more than {_MAX_METADATA} names")
+        raise invalid("metadata", f"Must not have more than {_MAX_METADATA} names")
     return given
-
-
-def _invalid(field: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

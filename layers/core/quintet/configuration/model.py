@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 
 Values = Mapping[str, Any]
 
@@ -50,26 +50,22 @@ def changed(before: Document, change: Any, schema: Schema, *, at: datetime, by: 
 
 def _laid_over(before: Values, change: Any, schema: Schema, path: str) -> dict[str, Any]:
     if not isinstance(change, Mapping):
-        raise _refused(path.rstrip(".") or "body", "Must be an object")
+        raise invalid(path.rstrip(".") or "body", "Must be an object")
     after = dict(before)
     for name, value in change.items():
         part = schema.get(name)
         if part is None:
-            raise _refused(f"{path}{name}", f"Unknown key; known here are: {', '.join(schema)}")
+            raise invalid(f"{path}{name}", f"Unknown key; known here are: {', '.join(schema)}")
         if isinstance(part, Mapping):
             after[name] = _laid_over(before.get(name, {}), value, part, f"{path}{name}.")
             continue
         if part.read_only:
-            raise _refused(f"{path}{name}", "Read only")
+            raise invalid(f"{path}{name}", "Read only")
         issue = part.issue(value)
         if issue is not None:
-            raise _refused(f"{path}{name}", issue)
+            raise invalid(f"{path}{name}", issue)
         after[name] = value
     return after
-
-
-def _refused(path: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{path}: {issue}", details={"field": path, "issue": issue})
 
 
 # Kinds of leaves

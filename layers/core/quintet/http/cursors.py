@@ -5,7 +5,7 @@ A place in a list has signs that a URL means otherwise, and may have a caller's 
 
 import base64
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, invalid
 
 _ISSUE = "Must be the next_cursor of the page before"
 
@@ -28,4 +28,4 @@ def place_of(cursor: str | None) -> str | None:
 
 
 def foreign_cursor() -> Failure:
-    return Failure(Kind.INVALID, f"cursor: {_ISSUE}", details={"field": "cursor", "issue": _ISSUE})
+    return invalid("cursor", _ISSUE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 from quintet.identity import credentials
 from quintet.identity.announcing import Announce, silently
 from quintet.identity.model import ApiKey
@@ -80,7 +80,7 @@ class Keys:
             self.store.add(key, self.announce("key.created", key.id, told, actor))
         except Unmet:
             issue = "Must name a user who is not disabled, or a service"
-            raise Failure(Kind.INVALID, f"owner: {issue}", details={"field": "owner", "issue": issue}) from None
+            raise invalid("owner", issue) from None
         return Issued(key, secret)
 
     def rotate(self, key_id: str, overlap: timedelta, *, actor: str, now: datetime) -> Issued:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, invalid
 from quintet.tasks.model import Status, Task
 
 Heads = Callable[[Sequence[str]], Awaitable[Mapping[str, Task]]]
@@ -46,4 +46,4 @@ def broken_one(dependencies: Iterable[str], known: Mapping[str, Task]) -> Task |
 
 
 def _refused(issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"dependencies: {issue}", details={"field": "dependencies", "issue": issue})
+    return invalid("dependencies", issue)

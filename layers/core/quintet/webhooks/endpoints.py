@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from quintet.alerts.model import Finding, Severity, raised
 from quintet.alerts.store import raising
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 from quintet.events.audit import audited
 from quintet.http.work import offload
 from quintet.identity.model import Principal
@@ -16,7 +16,7 @@ from quintet.net.guard import Forbidden, Unresolved
 from quintet.store.ids import new_id
 from quintet.store.transactions import Unmet, Write
 from quintet.webhooks.delivering import rules
-from quintet.webhooks.model import Endpoint, Status, acceptable, invalid, new_secret, patterns
+from quintet.webhooks.model import Endpoint, Status, acceptable, new_secret, patterns
 
 MOST = 100  # endpoints of one owner, and of one account: names that it gives its tokens make no more of them
 _ATTEMPTS = 3

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 from quintet.events.model import Entry
 from quintet.events.platform import TYPES
 from quintet.store.clock import iso
@@ -160,7 +160,3 @@ def key_of(secret: str) -> bytes:
     if secret.startswith(_PREFIX):
         return base64.b64decode(secret.removeprefix(_PREFIX))
     return secret.encode()
-
-
-def invalid(field: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from quintet.ask.envelope.canonical import canonical
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 
 VERSION = "v1"
 ALGORITHM = "XChaCha20-Poly1305"
@@ -63,20 +63,20 @@ def refused() -> Failure:
 def read(block: Any) -> Envelope:
     """Raises Failure that names the field: none of these says anything of keys or contents."""
     if not isinstance(block, Mapping):
-        raise _invalid("encryption", "must be an object")
+        raise invalid("encryption", "must be an object")
     for name in ("key_id", "nonce", "algorithm", "key_wrap", "encrypted_key", "payload"):
         if name in block and not isinstance(block[name], str):
-            raise _invalid(f"encryption.{name}", "must be a string")
+            raise invalid(f"encryption.{name}", "must be a string")
     if not _NONCE.fullmatch(block.get("nonce", "")):
-        raise _invalid("encryption.nonce", _NONCE_ISSUE)
+        raise invalid("encryption.nonce", _NONCE_ISSUE)
     if block.get("algorithm") != ALGORITHM:
-        raise _invalid("encryption.algorithm", f"must be {ALGORITHM}")
+        raise invalid("encryption.algorithm", f"must be {ALGORITHM}")
     respond = block.get("respond", False)
     if not isinstance(respond, bool):
-        raise _invalid("encryption.respond", "must be true or false")
+        raise invalid("encryption.respond", "must be true or false")
     for name in ("key_id", "encrypted_key", "payload"):
         if not block.get(name):
-            raise _invalid(f"encryption.{name}", "is required")
+            raise invalid(f"encryption.{name}", "is required")
     return Envelope(
         key_id=block["key_id"],
         nonce=block["nonce"],
@@ -163,9 +163,5 @@ def strict_base64(text: str, most: int) -> bytes:
 def _one_of(block: Mapping[str, Any], name: str, words: type[StrEnum], default: StrEnum | None) -> str:
     given = block.get(name, default)
     if given not in [*words]:
-        raise _invalid(f"encryption.{name}", f"must be one of: {', '.join(words)}")
+        raise invalid(f"encryption.{name}", f"must be one of: {', '.join(words)}")
     return str(given)
-
-
-def _invalid(field: str, issue: str) -> Failure:
-    return Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 
 LEASE = timedelta(minutes=30)
 SHORTEST, LONGEST = 8, 256
@@ -78,7 +78,7 @@ def new_head(password: str, costs: Costs, rev: int = 1) -> tuple[Head, bytes]:
     """With the key. Raises Failure for a password that is too short."""
     if not SHORTEST <= len(password) <= LONGEST:
         issue = f"Must have {SHORTEST} to {LONGEST} characters"
-        raise Failure(Kind.INVALID, f"admin_password: {issue}", details={"field": "admin_password", "issue": issue})
+        raise invalid("admin_password", issue)
     salt = secrets.token_bytes(16)
     key = derived(password, salt, costs)
     return Head(salt, costs, seal(key, secrets.token_bytes(16), _PROOF), rev), key

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 
 T = TypeVar("T")
 Read = Callable[[Any, str], T]
 
 
 def refuse(field: str, issue: str) -> NoReturn:
-    raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+    raise invalid(field, issue)
 
 
 def text(value: Any, field: str) -> str:

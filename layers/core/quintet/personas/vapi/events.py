@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 from quintet.personas.callers import call_in, name_of, phone_in
 
 # The names that tron.md uses, and what they are today.
@@ -68,7 +68,7 @@ def tool_calls_of(event: VapiEvent) -> list[ToolCall]:
         raise Failure(Kind.INVALID, "toolCallList: must be an array", details={"field": "toolCallList"})
     if told is not None and len(told) > _MOST_CALLS:
         issue = f"may have at most {_MOST_CALLS} items"
-        raise Failure(Kind.INVALID, f"toolCallList: {issue}", details={"field": "toolCallList", "issue": issue})
+        raise invalid("toolCallList", issue)
     return [_tool_call(each, place) for place, each in enumerate(told or ())]
 
 
