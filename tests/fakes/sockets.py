@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from quintet.errors import Failure
 from quintet.identity.model import Principal
-from quintet.sockets.following.model import REMEMBERED, Follower
+from quintet.sockets.following.model import REMEMBERED, Follower, Reserved
 from quintet.sockets.model import LONGEST, MAX_MESSAGE, Changed, Connection, Gone, check_attributes, too_large
 
 
@@ -62,18 +62,24 @@ class FakeConnections:
         self.lines.get(connection_id, {}).pop(ticket, None)
 
 
+async def _at_once(_connection_id: str) -> None:
+    pass
+
+
 @dataclass
 class FakePoster:
     """`gone` are the connections whose clients have left, `refusing` those that take nothing, and why; `posted` is in
-    the order of the posts."""
+    the order of the posts. `under_way` is what happens while one is."""
 
     posted: list[tuple[str, str | bytes]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     refusing: dict[str, Failure] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)  # set by every post
+    under_way: Callable[[str], Awaitable[None]] = field(default=_at_once)
 
     async def post(self, connection_id: str, payload: str | bytes) -> None:
+        await self.under_way(connection_id)
         if connection_id in self.gone:
             raise Gone
         if connection_id in self.refusing:
@@ -95,12 +101,11 @@ class FakePoster:
 @dataclass
 class FakeFollowers:
     rows: dict[str, Follower] = field(default_factory=dict)
-    claims: dict[str, datetime] = field(default_factory=dict)
+    claims: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     places: dict[str, list[tuple[int, datetime]]] = field(default_factory=dict)
 
     async def put(self, follower: Follower, now: datetime) -> None:
         self.rows[follower.connection_id] = follower
-        self.claims.pop(follower.connection_id, None)
 
     async def find(self, connection_id: str) -> Follower | None:
         return self.rows.get(connection_id)
@@ -108,19 +113,22 @@ class FakeFollowers:
     async def everyone(self) -> list[Follower]:
         return [*self.rows.values()]
 
-    async def claim(self, connection_id: str, now: datetime, until: datetime) -> Follower | None:
-        if connection_id not in self.rows or self.claims.get(connection_id, now) > now:
-            return None
-        self.claims[connection_id] = until
-        return self.rows[connection_id]
+    async def claim(self, connection_id: str, by: str, now: datetime, until: datetime) -> Follower | None:
+        follows = connection_id in self.rows and self._hold(connection_id, by, now, until)
+        return self.rows[connection_id] if follows else None
 
-    async def advance(self, connection_id: str, cursor: int, *, release: bool) -> None:
-        if connection_id in self.rows:
+    async def reserve(self, connection_id: str, by: str, now: datetime, until: datetime) -> Reserved | None:
+        return Reserved(self.rows.get(connection_id)) if self._hold(connection_id, by, now, until) else None
+
+    async def advance(self, connection_id: str, by: str, cursor: int) -> None:
+        if self._let_go(connection_id, by):
             self.rows[connection_id] = replace(self.rows[connection_id], cursor=cursor)
-            if release:
-                self.claims.pop(connection_id, None)
+
+    async def release(self, connection_id: str, by: str) -> None:
+        self._let_go(connection_id, by)
 
     async def remove(self, connection_id: str) -> Follower | None:
+        self.claims.pop(connection_id, None)
         return self.rows.pop(connection_id, None)
 
     async def leave_place(self, follower: Follower, now: datetime) -> None:
@@ -131,3 +139,15 @@ class FakeFollowers:
             if place[1] >= now:
                 return place[0]
         return None
+
+    def _hold(self, connection_id: str, by: str, now: datetime, until: datetime) -> bool:
+        if connection_id in self.claims and self.claims[connection_id][1] >= now:
+            return False
+        self.claims[connection_id] = (by, until)
+        return True
+
+    def _let_go(self, connection_id: str, by: str) -> bool:
+        if self.claims.get(connection_id, ("",))[0] != by:
+            return False
+        del self.claims[connection_id]
+        return True

@@ -24,7 +24,8 @@ SAMPLE = (Path(__file__).resolve().parents[2] / "node" / "kyros_socket.mjs").rea
 CLASS = SAMPLE[SAMPLE.index("class KyrosWebSocket") : SAMPLE.index("const [url")]
 PAGE = """<!doctype html><meta charset="utf-8"><script>
 %s
-const say = (what) => fetch('/told', {method: 'POST', body: JSON.stringify(what)});
+let said = Promise.resolve();  // one after another: two requests would race each other to the desk
+const say = (what) => said = said.then(() => fetch('/told', {method: 'POST', body: JSON.stringify(what)}));
 const ws = new KyrosWebSocket(%s, %s);
 ws.connect();
 ws.on('open', () => {

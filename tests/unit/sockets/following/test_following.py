@@ -371,3 +371,87 @@ async def test_what_is_larger_than_a_message_is_told_in_short_and_stops_nobody(h
     assert house.seqs("a") == [1, 2]
     told = next(each for each in house.poster.told("a") if each.get("seq") == 1)
     assert (told["data"], told["truncated"]) == ({"task_id": "task_1"}, True)
+
+
+@on_a_loop
+async def test_whoever_takes_its_time_is_told_in_order_whatever_happens_meanwhile(house: House) -> None:
+    """A claim lasts 30 seconds: what is told for longer is told in stretches."""
+    house.happen(*["task.progress"] * 30, task_id="task_1")
+    others: list[asyncio.Task[int]] = []
+
+    async def slowly(_connection_id: str) -> None:
+        house.now_ += timedelta(seconds=4)
+        others.append(asyncio.create_task(house.telling.pass_on(house.happen("task.progress", task_id="task_1"))))
+        await asyncio.sleep(0)
+        if len(others) == 20:
+            house.poster.under_way = FakePoster().under_way
+
+    await house.open("a", caller("viewer"))
+    subscribe = json.dumps({"type": "subscribe", "events": ["task_progress"], "since": 0})
+    house.poster.under_way = slowly
+    connection = await house.connections.find("a")
+    assert connection is not None
+    await house.following.message(connection, subscribe)
+    await asyncio.gather(*others)
+    assert house.seqs("a") == [*range(1, 51)]
+
+
+@on_a_loop
+async def test_what_is_changed_while_it_is_told_is_told_in_order_all_the_same(house: House) -> None:
+    """Some subscribe to one kind after another, and do not wait for the answers."""
+    house.happen(*["task.progress"] * 3, task_id="task_1")
+    await house.open("a", caller("developer"))
+    connection = await house.connections.find("a")
+    assert connection is not None
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held_up(_connection_id: str) -> None:
+        if house.seqs("a"):
+            begun.set()
+            await go_on.wait()
+
+    def say(**message: Any) -> asyncio.Task[None]:
+        return asyncio.create_task(house.following.message(connection, json.dumps(message)))
+
+    house.poster.under_way = held_up
+    first = say(type="subscribe", events=["task_progress"], since=0)
+    second = say(type="subscribe", events=["escalation_status"])
+    await begun.wait()
+    more = [
+        say(type="subscribe", events=["system_alerts"]),
+        say(type="unsubscribe", events=["escalation_status"]),
+        asyncio.create_task(house.telling.pass_on(house.happen("task.progress", task_id="task_1"))),
+    ]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, second, *more)
+    assert house.seqs("a") == [1, 2, 3, 4]
+    follower = await house.followers.find("a")
+    assert follower is not None
+    assert follower.events == {"task_progress", "system_alerts"}
+
+
+@on_a_loop
+async def test_nobody_is_told_anything_before_it_is_told_that_it_follows(house: House) -> None:
+    await house.open("a", caller("viewer"))
+    happening: list[asyncio.Task[int]] = []
+
+    async def meanwhile(_connection_id: str) -> None:
+        house.poster.under_way = FakePoster().under_way
+        happening.append(asyncio.create_task(house.telling.pass_on(house.happen("task.created", task_id="task_1"))))
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    house.poster.under_way = meanwhile
+    told = await house.say("a", {"type": "subscribe", "events": ["task_progress"]})
+    await asyncio.gather(*happening)
+    assert [each["type"] for each in told] == ["subscribed", "task_progress"]
+
+
+@on_a_loop
+async def test_a_transactions_entries_that_the_stream_tells_in_any_order_are_told_in_the_logs(house: House) -> None:
+    await house.follows("a")
+    one, two, three, four = house.happen(*["task.progress"] * 4, task_id="task_1")
+    await house.telling.pass_on([one, three, two, four])
+    assert house.seqs("a") == [1, 2, 3, 4]

@@ -55,6 +55,13 @@ class Follower:
         return "|".join((self.account, self.principal, *filters))
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A connection that nobody tells anything while it is held: `follower` is None where it follows nothing yet."""
+
+    follower: Follower | None
+
+
 def kind_of(type: str) -> str | None:  # noqa: A002
     return next((name for name, beginnings in KINDS.items() if type.startswith(beginnings)), None)
 

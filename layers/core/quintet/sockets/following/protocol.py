@@ -34,8 +34,6 @@ class Followers(Protocol):
 
     async def put(self, follower: Follower, now: datetime, /) -> None: ...
 
-    async def find(self, connection_id: str, /) -> Follower | None: ...
-
     async def remove(self, connection_id: str, /) -> Follower | None: ...
 
     async def take_place(self, ticket: str, now: datetime, /) -> int | None: ...
@@ -142,31 +140,33 @@ class Following:
         since = given.get("since")
         if since is not None and (not isinstance(since, int) or isinstance(since, bool) or not 0 <= since < 1 << 53):
             raise Failure(Kind.INVALID, "'since' must be the number of the last message that was seen")
-        before = await self.followers.find(connection.id)
-        follower = Follower(
-            connection_id=connection.id,
-            principal=principal.id,
-            account=principal.account,
-            permissions=principal.permissions,
-            events=events | (before.events if before else frozenset()),
-            cursor=0,
-            tasks=filters(given, "task_id", "task_ids"),
-            resources=filters(given, "resource_id", "resource_ids"),
-            named_at=connection.connected_at,
-            ends_at=principal.expires_at,
-        )
+        one, other = filters(given, "task_id", "task_ids"), filters(given, "resource_id", "resource_ids")
+        async with self.telling.reserved(connection.id) as before:
+            follower = Follower(
+                connection_id=connection.id,
+                principal=principal.id,
+                account=principal.account,
+                permissions=principal.permissions,
+                events=events | (before.events if before else frozenset()),
+                cursor=0,
+                tasks=one,
+                resources=other,
+                named_at=connection.connected_at,
+                ends_at=principal.expires_at,
+            )
+            await self._place(connection, follower, before.cursor if since is None and before else since)
+        # What happened since the head was read is told by the log's stream, or here, whichever is first.
+        await self.telling.catch_up(connection.id, (await offload(self.log.head, PLATFORM)).seq)
+
+    async def _place(self, connection: Connection, follower: Follower, place: int | None) -> None:
+        """It is told that it follows before it is told anything else."""
         head = (await offload(self.log.head, PLATFORM)).seq
-        place = since
-        if place is None and before is not None:
-            place = before.cursor
         if place is None:
             place = await self.followers.take_place(follower.ticket, self.clock.now())
         follower = replace(follower, cursor=await self._begin(connection, head if place is None else place, head))
         await self.followers.put(follower, self.clock.now())
         told = {"events": sorted(follower.events), "seq": follower.cursor, "head": head}
         await self._say(connection, "subscribed", {**told, "resumed": place is not None and place < head})
-        # What happened since the head was read is told by the log's stream, or here, whichever is first.
-        await self.telling.catch_up(connection.id, (await offload(self.log.head, PLATFORM)).seq)
 
     async def _begin(self, connection: Connection, since: int, head: int) -> int:
         if since == head:
@@ -179,13 +179,13 @@ class Following:
 
     async def _unsubscribe(self, connection: Connection, given: Mapping[str, Any]) -> None:
         self._named(connection)
-        before = await self.followers.find(connection.id)
         gone = kinds(given["events"]) if "events" in given else frozenset(NEEDS)
-        left = (before.events if before else frozenset()) - gone
-        if before is not None and left:
-            await self.followers.put(replace(before, events=left), self.clock.now())
-        elif before is not None:
-            await self.followers.remove(connection.id)
+        async with self.telling.reserved(connection.id) as before:
+            left = (before.events if before else frozenset()) - gone
+            if before is not None and left:
+                await self.followers.put(replace(before, events=left), self.clock.now())
+            else:
+                await self.followers.remove(connection.id)
         await self._say(connection, "unsubscribed", {"events": sorted(left)})
 
     def _named(self, connection: Connection) -> Principal:

@@ -1,7 +1,8 @@
 """Tells followers what they have not been told yet, in the log's order, one teller at a time for each."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import NoReturn, Protocol
 
@@ -12,11 +13,13 @@ from quintet.events.store import Reading
 from quintet.http.work import offload
 from quintet.identity.credentials import TOKEN_EXPIRED
 from quintet.identity.standing import Standing
-from quintet.sockets.following.model import Follower, abridged, concerns, message, told
+from quintet.sockets.following.model import Follower, Reserved, abridged, concerns, message, told
 from quintet.sockets.model import Gone, Poster
 from quintet.store.clock import Clock
+from quintet.store.ids import new_id
 
 _CLAIM = timedelta(seconds=30)
+_STRETCH = timedelta(seconds=10)  # after it a claim is given up and taken anew: none may run out under a post
 _WAIT = 0.05  # seconds between two looks whether another teller is done
 _PAGE = 100
 _TOGETHER = 32
@@ -35,11 +38,15 @@ class Followers(Protocol):
 
     async def everyone(self) -> list[Follower]: ...
 
-    async def claim(self, connection_id: str, now: datetime, until: datetime, /) -> Follower | None: ...
+    async def claim(self, connection_id: str, by: str, now: datetime, until: datetime, /) -> Follower | None: ...
+
+    async def reserve(self, connection_id: str, by: str, now: datetime, until: datetime, /) -> Reserved | None: ...
 
     async def find(self, connection_id: str, /) -> Follower | None: ...
 
-    async def advance(self, connection_id: str, cursor: int, /, *, release: bool) -> None: ...
+    async def advance(self, connection_id: str, by: str, cursor: int, /) -> None: ...
+
+    async def release(self, connection_id: str, by: str, /) -> None: ...
 
     async def remove(self, connection_id: str, /) -> Follower | None: ...
 
@@ -58,8 +65,9 @@ class Telling:
         """To everybody who follows. Answers to how many."""
         if not entries:
             return 0
+        entries = sorted(entries, key=lambda entry: entry.seq)  # a stream tells a transaction's items in any order
         places = asyncio.Semaphore(_TOGETHER)
-        last = max(entry.seq for entry in entries)
+        last = entries[-1].seq
 
         async def one(follower: Follower) -> None:
             async with places:
@@ -77,37 +85,58 @@ class Telling:
 
         What was posted and not yet noted is posted again after a crash: numbers tell the reader.
         """
-        follower = await self._claimed(connection_id, goal)
-        if follower is None:
-            return
-        cursor = follower.cursor
+        by = new_id("teller", self._clock.now())
+        while (follower := await self._claimed(connection_id, by, goal)) is not None:
+            reached = await self._tell(follower, by, known)
+            if reached is None or reached >= goal or reached == follower.cursor:
+                return
+
+    async def _tell(self, follower: Follower, by: str, known: Sequence[Entry]) -> int | None:
+        """A stretch of the log: up to which entry. None: it is gone."""
+        connection_id, cursor, began = follower.connection_id, follower.cursor, self._clock.now()
         try:
-            if not follower.holds_at(self._clock.now()):
+            if not follower.holds_at(began):
                 await self._shown_out(connection_id)
-            while cursor < goal:
-                page = await self._page(follower, cursor, known)
-                if not page:
+            page = await self._page(follower, cursor, known)
+            permissions = await self._standing.permissions(follower.account, follower.permissions, follower.named_at)
+            for entry in page:
+                if concerns(follower, entry, permissions):
+                    await self._post(connection_id, entry)
+                cursor = entry.seq
+                if self._clock.now() - began > _STRETCH:
                     break
-                permissions = await self._standing.permissions(
-                    follower.account, follower.permissions, follower.named_at
-                )
-                for entry in page:
-                    if concerns(follower, entry, permissions):
-                        await self._post(connection_id, entry)
-                    cursor = entry.seq
-                if cursor < goal:
-                    await self._followers.advance(connection_id, cursor, release=False)
         except Gone:
             await self.lost(connection_id, cursor)
+            return None
         except Failure as failure:
             if failure.kind is not Kind.UPSTREAM:  # nobody can be told just now: the stream comes again
-                await self._followers.advance(connection_id, cursor, release=True)
+                await self._followers.advance(connection_id, by, cursor)
                 raise
             # This one alone takes nothing. It would hold up all others: it may come back and go on from here.
             await self._poster.close(connection_id)
             await self.lost(connection_id, cursor)
-        else:
-            await self._followers.advance(connection_id, cursor, release=True)
+            return None
+        await self._followers.advance(connection_id, by, cursor)
+        return cursor
+
+    @asynccontextmanager
+    async def reserved(self, connection_id: str) -> AsyncIterator[Follower | None]:
+        """Nobody tells this connection anything meanwhile: what it follows may be changed. None: it follows nothing."""
+        by = new_id("holder", self._clock.now())
+        while True:
+            now = self._clock.now()
+            reserved = await self._followers.reserve(connection_id, by, now, now + _CLAIM)
+            if reserved is not None:
+                break
+            await asyncio.sleep(_WAIT)
+        try:
+            yield reserved.follower
+        except BaseException:
+            if await self._followers.find(connection_id) is None:
+                await self._followers.remove(connection_id)  # what was to follow, and does not
+            raise
+        finally:
+            await self._followers.release(connection_id, by)
 
     async def _shown_out(self, connection_id: str) -> NoReturn:
         told = {"code": "UNAUTHORIZED", "message": TOKEN_EXPIRED}
@@ -131,14 +160,14 @@ class Telling:
             kept = Follower(**{name: getattr(follower, name) for name in Follower.__slots__} | {"cursor": place})
             await self._followers.leave_place(kept, self._clock.now())
 
-    async def _claimed(self, connection_id: str, goal: int) -> Follower | None:
+    async def _claimed(self, connection_id: str, by: str, goal: int) -> Follower | None:
         while True:
             now = self._clock.now()
-            follower = await self._followers.claim(connection_id, now, now + _CLAIM)
+            follower = await self._followers.claim(connection_id, by, now, now + _CLAIM)
             if follower is not None:
                 if follower.cursor < goal:
                     return follower
-                await self._followers.advance(connection_id, follower.cursor, release=True)
+                await self._followers.release(connection_id, by)
                 return None
             there = await self._followers.find(connection_id)
             if there is None or there.cursor >= goal:
