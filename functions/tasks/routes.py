@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
 from quintet.errors import Failure, Kind, invalid
-from quintet.http.answers import Json, envelope
+from quintet.http.answers import Figures, Json, envelope
 from quintet.http.cursors import cursor_of, foreign_cursor, place_of
 from quintet.http.exchange import exchange_of
 from quintet.http.work import offload
@@ -85,7 +85,7 @@ async def listed(
         "next_cursor": cursor_of(page.after),
     }
     data = {"tasks": [shapes.listed(task) for task in page.tasks], "pagination": pagination}
-    return envelope(exchange_of(request), data, "Tasks retrieved successfully")
+    return envelope(exchange_of(request), data, "Tasks retrieved successfully", kind=Figures)
 
 
 @router.get("/{task_id}")

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from quintet.gateway.model import NANO
-from quintet.store.clock import iso
+from quintet.store.clock import iso, iso_of
 from quintet.tasks.model import Summary, Task
 from quintet.tasks.telling import estimated_completion, progress_of
 
@@ -39,9 +39,9 @@ def created(task: Task) -> dict[str, Any]:
 
 def listed(task: Summary) -> dict[str, Any]:
     return task._asdict() | {
-        "created_at": iso(task.created_at),
-        "updated_at": iso(task.updated_at),
-        "deadline": moment(task.deadline),
+        "created_at": iso_of(task.created_at),
+        "updated_at": iso_of(task.updated_at),
+        "deadline": None if task.deadline is None else iso_of(task.deadline),
     }
 
 

@@ -4,11 +4,10 @@ import hashlib
 import hmac
 import importlib.metadata
 import secrets
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from infra.local import partitions, units
+from infra.local import partitions, quick, units
 from infra.local.mending import VERSION, Changed, edited, replace, rewrite
 
 _CONVERSATIONS = {
@@ -38,7 +37,7 @@ def apply() -> None:
     _name_exceptions(lambda_runtime, lambda_svc)
     _end_with_parent(lambda_runtime)
     _answer_at_once(lambda_runtime)
-    _read_expressions_once(dynamodb)
+    quick.apply(dynamodb)
     partitions.apply(dynamodb)
     units.apply(dynamodb)
     _keep_credentials_secret(lambda_runtime, lambda_svc)
@@ -80,14 +79,6 @@ def _answer_at_once(lambda_runtime: ModuleType) -> None:
     if drain.__defaults__ != (0.050, 0.005, 0.250):
         raise Changed("Worker._drain_stderr_bounded")
     drain.__defaults__ = (0.002, 0.001, 0.250)
-
-
-def _read_expressions_once(dynamodb: ModuleType) -> None:
-    """It takes an expression apart and checks its grammar anew for every item that a query looks at."""
-    for name in ("_tokenize", "_condition_syntax_error"):
-        if not hasattr(dynamodb, name):
-            raise Changed(f"{dynamodb.__name__}.{name}")
-        replace(dynamodb, name, lru_cache(4096)(getattr(dynamodb, name)))
 
 
 def _keep_credentials_secret(lambda_runtime: ModuleType, lambda_svc: ModuleType) -> None:

@@ -1,11 +1,10 @@
 """What reads cost in the emulator: by size, as in DynamoDB. MiniStack calls every query one unit, and batches none."""
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from infra.local.mending import Changed, replace, rewrite
+from infra.local.mending import Changed, rewrite
 
 _BLOCK = 4096  # bytes; a consistent read of one is a unit, another is half a unit
 _READ = '    _add_consumed_capacity(result, data, name, index_name=data.get("IndexName"))\n'
@@ -22,10 +21,11 @@ def apply(dynamodb: ModuleType) -> None:
     if not hasattr(dynamodb, "_item_size_bytes") or not hasattr(dynamodb, "_apply_index_projection"):
         raise Changed(f"{dynamodb.__name__}._item_size_bytes")
     db: Any = dynamodb
-    replace(dynamodb, "_item_size_bytes", _quick(db._attribute_value_size, db._number_size_bytes))  # noqa: SLF001
 
     def blocks(items: Iterable[dict[str, Any] | None], table: Any = None, index: str | None = None) -> int:
-        read = (db._apply_index_projection(item, table, index) for item in items if item)  # noqa: SLF001
+        read: Iterable[dict[str, Any]] = filter(None, items)
+        if index is not None:
+            read = (db._apply_index_projection(item, table, index) for item in read)  # noqa: SLF001
         size: int = sum(map(db._item_size_bytes, read))  # noqa: SLF001
         return max(1, -(-size // _BLOCK))
 
@@ -42,26 +42,6 @@ def apply(dynamodb: ModuleType) -> None:
     rewrite(
         dynamodb, "_transact_get_items", _TRANSACTION_READ, item + unit.replace("2.0", "2.0 * _blocks_read([item])")
     )
-
-
-def _quick(size_of: Callable[[Any], int], size_of_number: Callable[[str], int]) -> Callable[[Any], int]:
-    """The size of an item, as it counts it, in a third of the time: pages and writes are measured too."""
-    number_size = lru_cache(4096)(size_of_number)  # the same small ones again and again
-
-    def item_size(item: Any) -> int:
-        size = 0
-        for name, value in item.items() if isinstance(item, dict) else ():
-            size += len(name) if name.isascii() else len(name.encode())
-            text = value.get("S") if len(value) == 1 else None
-            if isinstance(text, str) and text.isascii():
-                size += len(text)
-            elif len(value) == 1 and isinstance(value.get("N"), str):
-                size += number_size(value["N"])
-            else:
-                size += size_of(value)
-        return size
-
-    return item_size
 
 
 def _times(result: dict[str, Any], blocks: int) -> None:

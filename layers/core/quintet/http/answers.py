@@ -27,7 +27,7 @@ class Json(Response):
 
 
 class Figures(Json):
-    """Of numbers by the hundred, which are known to be finite: written eight times as fast."""
+    """Of many values that are known to be finite, and to be text: written several times as fast."""
 
     def render(self, content: Any) -> bytes:
         return to_json(content)
@@ -40,9 +40,10 @@ def envelope(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    kind: type[Json] = Json,
 ) -> Json:
     """kyros.md's standard answer."""
-    return Json(
+    return kind(
         {
             "success": True,
             "data": data,

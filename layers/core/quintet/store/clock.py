@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as everywhere
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -23,6 +24,13 @@ def iso(moment: datetime) -> str:
     """`2026-11-20T10:30:00.123Z`, milliseconds only where there are any: the form of every timestamp we answer with."""
     moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds" if moment.microsecond >= 1000 else "seconds") + "Z"
+
+
+def iso_of(number: int) -> str:
+    """The same of milliseconds: lists tell many moments."""
+    moment = _PLAIN_EPOCH + number * _MILLISECOND
+    told = moment.isoformat()
+    return f"{told[: -len('000')]}Z" if moment.microsecond else f"{told}Z"
 
 
 def epoch(moment: datetime) -> int:

@@ -169,7 +169,7 @@ class Filed(Protocol):
 
 
 class Summary(NamedTuple):
-    """What lists show of a task."""
+    """What lists show of a task. Moments are milliseconds."""
 
     id: str
     title: str
@@ -177,11 +177,11 @@ class Summary(NamedTuple):
     type: str
     priority: str
     assignee_role: str | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: int
+    updated_at: int
     created_by: str
     tags: Sequence[str]
-    deadline: datetime | None
+    deadline: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +196,14 @@ class Filters:
     tags: tuple[str, ...] = ()
 
     def fit(self, task: Filed) -> bool:
-        wanted = (
-            (self.status, task.status),
-            (self.type, task.type),
-            (self.priority, task.priority),
-            (self.role, task.assignee_role),
-            (self.created_by, task.created_by),
+        return (
+            (self.status is None or self.status == task.status)
+            and (self.type is None or self.type == task.type)
+            and (self.priority is None or self.priority == task.priority)
+            and (self.role is None or self.role == task.assignee_role)
+            and (self.created_by is None or self.created_by == task.created_by)
+            and (not self.tags or set(self.tags) <= set(task.tags))
         )
-        return all(want is None or want == has for want, has in wanted) and set(self.tags) <= set(task.tags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from quintet.tasks.model import Filters, Order, SortBy, Summary
 from quintet.tasks.shapes import HEAD
 from quintet.tasks.store import counts
 from quintet.tasks.store.listing import WHOLE, Entry, Read, Segment, entry_at, plan_of, sort_key, task_at
-from quintet.tasks.store.rows import summary_of
+from quintet.tasks.store.rows import summaries_of
 from quintet.tasks.store.tasks import head_key, read_parts
 
 _FIRST, _MOST = 100, 1000  # rows of a request, where it is not known how many it will take
@@ -54,10 +54,10 @@ async def _shown(cursors: Sequence[str], limit: int, filters: Filters, total: in
     counters = [] if isinstance(total, int) else total
     wanted = [_task_of(each) for each in chosen]
     items = {item["id"]["S"]: item for item in await read_parts([*counters, *map(head_key, wanted)])}
-    found = (summary_of(each, _told(items[each])) for each in wanted if each in items)
+    found = summaries_of([(each, _told(items[each])) for each in wanted if each in items])
     # A row may be older than its task.
     return Listed(
-        [task for task in found if filters.fit(task)],
+        list(filter(filters.fit, found)),
         total if isinstance(total, int) else counts.sum_of(items.values(), filters),
         chosen[-1] if more else None,
     )
