@@ -86,7 +86,7 @@ run: $(VENV)/.local ## Serve everything on http://127.0.0.1:8000 (PORT=, KEEP=1,
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE_MODULES) ## All tests that need no AWS account (T="tests/unit -k name" for some)
-	@$(RUN) -m pytest -q $(if $(T),$(T),-n $(WORKERS) --dist loadfile)
+	@$(RUN) -m pytest -q $(if $(T),$(T),-n $(WORKERS) --dist loadfile --no-loadscope-reorder)
 
 .PHONY: test-localstack
 test-localstack: $(VENV)/.dev ## The same tests on LocalStack (in Docker, or at LOCALSTACK_ENDPOINT=)

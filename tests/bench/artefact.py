@@ -31,13 +31,20 @@ class Subject:
 def build(target: Path, python: str) -> list[Path]:
     """The folders that go onto the path, in Lambda's order."""
     shutil.rmtree(target, ignore_errors=True)
-    parts = ["functions", "core", "vendor", *(["inference"] if any(one.inference for one in subjects()) else [])]
-    for part in parts:
+    for part in _parts():
         _run(python, ROOT / "infra/build.py", part, target / part, "--host")
     runtime = awss_runtime(target / "runtime", python)
     shutil.copy(ROOT / "tests/bench/hello.py", runtime)
     _compile(runtime, python)
-    return [target / part / ("" if part == "functions" else "python") for part in parts] + [runtime]
+    return folders(target)
+
+
+def folders(target: Path) -> list[Path]:
+    return [target / part / ("" if part == "functions" else "python") for part in _parts()] + [target / "runtime"]
+
+
+def _parts() -> list[str]:
+    return ["functions", "core", "vendor", *(["inference"] if any(one.inference for one in subjects()) else [])]
 
 
 def awss_runtime(target: Path, python: str) -> Path:

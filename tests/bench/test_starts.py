@@ -5,20 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.artefact import Subject, build, subjects
+from tests.bench.artefact import Subject, folders, subjects
 from tests.bench.cold import GOALS, HELLO, start
 
 MOST = 2.0  # times hello, in CPU time: today's are below one
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return build(tmp_path_factory.mktemp("bench"), sys.executable)
-
-
 @pytest.mark.parametrize("subject", [one for one in subjects() if not one.heavy], ids=lambda one: str(one.name))
-def test_a_function_starts_lean(subject: Subject, path: list[Path]) -> None:
+def test_a_function_starts_lean(subject: Subject, artefact: Path) -> None:
     """A busy machine may spoil a sample, so the best of a few counts."""
+    path = folders(artefact)
     for _ in range(3):
         hello, ours = start(HELLO, path, sys.executable), start(subject, path, sys.executable)
         if ours["init_cpu_ms"] <= MOST * hello["init_cpu_ms"]:

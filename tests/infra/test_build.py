@@ -27,15 +27,6 @@ ENVIRONMENT = {
 }
 
 
-@pytest.fixture(scope="module")
-def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built for this machine; what Lambda gets differs in its compiled libraries only."""
-    target = tmp_path_factory.mktemp("artefact")
-    for part in ("vendor", "core", "functions", "inference"):
-        build.build(part, target / part, host=True)
-    return target
-
-
 def run(artefact: Path, code: str) -> str:
     path = [str(artefact / part) for part in ("functions", "vendor/python", "core/python", "inference/python")]
     command = [sys.executable, "-I", "-S", "-c", IN_ARTEFACT.format(path=path, code=code)]
@@ -160,9 +151,9 @@ def test_the_shipped_policies_lie_where_the_function_looks_and_nothing_that_trai
     assert Settings().policies == "/opt/policies"
 
 
-def test_the_whole_of_a_function_is_light(artefact: Path) -> None:
+def test_the_whole_of_a_function_is_light(artefact: Path, tmp_path: Path) -> None:
     """Lambda fetches both layers and the function before anything starts."""
-    packed = artefact / "all.zip"
+    packed = tmp_path / "all.zip"
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
         for part in ("vendor", "core", "functions"):
             for path in (artefact / part).rglob("*"):
