@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Ended(Exception):  # noqa: N818 - what a stream does

@@ -31,6 +31,7 @@ KINDS = REFUSALS | {
     "slow",  # the whole answer comes after `seconds`
     "slow_first_token",  # the head at once, the first piece after `seconds`
     "slow_tokens",  # each piece `seconds` after the one before
+    "held",  # the answer, or each piece of a stream, when it is let go: `vendor.held()`
     "half",  # half the body or the stream, then it hangs up
     "malformed_json",
     "malformed_sse",  # or a damaged event stream frame
@@ -90,6 +91,8 @@ class Upstream:
         self._next: deque[Behaviour] = deque()
         self._connections = 0
         self._busy: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop
+        self._let_go = asyncio.Semaphore(0)
 
     @property
     def url(self) -> str:
@@ -106,7 +109,17 @@ class Upstream:
         """How the next calls go, in this order."""
         self._next.extend(Behaviour(each) if isinstance(each, str) else each for each in behaviours)
 
+    def held(self, **how: Any) -> Behaviour:
+        """Nothing of it comes before it is let go."""
+        self._let_go = asyncio.Semaphore(0)
+        return Behaviour("held", **how)
+
+    def let_go(self, pieces: int) -> None:
+        for _ in range(pieces):
+            self._loop.call_soon_threadsafe(self._let_go.release)
+
     async def start(self) -> asyncio.Server:
+        self._loop = asyncio.get_running_loop()
         server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = server.sockets[0].getsockname()[1]
         return server
@@ -152,14 +165,15 @@ class Upstream:
         self.asking.set()
         answering = asyncio.create_task(self._answer(asked, writer))
         leaving = asyncio.create_task(reader.read(1))
-        done, _ = await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if answering not in done:
-            asked.hung_up.set()
+        try:
+            done, _ = await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if answering not in done:
+                asked.hung_up.set()
+                return None
+        finally:
             answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
-            return None
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
+            leaving.cancel()
+            await asyncio.gather(answering, leaving, return_exceptions=True)
         ahead = b"" if leaving.cancelled() else leaving.result()
         asked.answered.set()
         return ahead if answering.result() else None
@@ -184,6 +198,8 @@ class Upstream:
             await asyncio.Event().wait()
         if how.kind == "slow":
             await asyncio.sleep(how.seconds)
+        if how.kind == "held" and not streaming:
+            await self._let_go.acquire()
         if how.kind in REFUSALS:
             refusal = wire.refusal(how.kind)
             headers = {
@@ -211,7 +227,7 @@ class Upstream:
             + b"".join(f"{name}: {value}\r\n".encode() for name, value in how.headers.items())
             + b"\r\n"
         )
-        async for piece in _paced(_frames(wire, model, asked, how), how):
+        async for piece in self._paced(_frames(wire, model, asked, how), how):
             writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             await writer.drain()
         if how.kind == "half":
@@ -219,6 +235,14 @@ class Upstream:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+    async def _paced(self, frames: list[bytes], how: Behaviour) -> AsyncIterator[bytes]:
+        for index, frame in enumerate(frames):
+            if how.kind == "slow_tokens" or (how.kind == "slow_first_token" and index == 0):
+                await asyncio.sleep(how.seconds)
+            if how.kind == "held":
+                await self._let_go.acquire()
+            yield frame
 
 
 def _recognised(asked: Asked) -> tuple[Wire | None, str, bool]:
@@ -252,13 +276,6 @@ def _frames(wire: Wire, model: str, asked: Asked, how: Behaviour) -> list[bytes]
     if how.kind == "shredded":
         return [bytes([each]) for each in b"".join(frames)]
     return frames
-
-
-async def _paced(frames: list[bytes], how: Behaviour) -> AsyncIterator[bytes]:
-    for index, frame in enumerate(frames):
-        if how.kind == "slow_tokens" or (how.kind == "slow_first_token" and index == 0):
-            await asyncio.sleep(how.seconds)
-        yield frame
 
 
 async def _body(body: bytes, how: Behaviour, writer: asyncio.StreamWriter) -> bool:

@@ -114,7 +114,7 @@ def test_a_client_that_hangs_up_cancels_the_vendor_and_its_record_tells_what_was
 
     body = json.dumps({**HELLO, "stream": True}).encode()
     asyncio.run(listen())
-    assert vendor.asked[-1].hung_up.wait(5)
+    assert vendor.asked[-1].hung_up.wait(30)
     (call,) = asyncio.run(_record(request_id))["facts"]["calls"]
     assert (call["status"], call["failure"], call["model"]) == ("cut", "cancelled", "dear-1")
     assert 0 < call["cost"] < call["bound"]

@@ -14,6 +14,8 @@ from tests.fakes.upstream import Behaviour, Upstream
 from tests.gateway import Answer, answer, event
 from tests.integration.broker.conftest import Ask
 
+PATIENCE = 60
+
 HELLO: dict[str, Any] = {"request": {"messages": [{"role": "user", "content": "Hello"}]}}
 MODEL = {"id": "near-1", "provider_id": "near", "weight": 7, "input_per_1k": 0.001, "output_per_1k": 0.002}
 
@@ -32,7 +34,7 @@ def test_the_function_may_do_all_that_a_call_needs(
     admin("POST", "models", MODEL)
     vendor.next("server")
     named = {"request": {**HELLO["request"], "model": "near-1"}}
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while (told := chat(named)).status == 404 and time.monotonic() < deadline:
         time.sleep(0.5)  # another instance is at most ten seconds behind
     assert told.status == 200, told.text
@@ -75,7 +77,7 @@ def test_what_a_chat_costs_is_spent_and_what_cannot_be_paid_is_told_once(
         order = {"scope": "key", "subject": issued["id"], "window": "month", "cap_usd": 0.01}
         budget = admin("POST", "budgets", order)
         costs = [chat(issued["key"]).json()["cost_usd"] for _ in range(3)]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while (state := admin("GET", f"budgets/{budget['id']}"))["reserved_nano_usd"] and time.monotonic() < deadline:
             time.sleep(0.2)  # the emulator's streams are asked, they do not tell
         assert state["spent_nano_usd"] == round(sum(costs) * 1e9) > 0
@@ -101,8 +103,8 @@ def test_whoever_hangs_up_hangs_up_on_the_vendor(
     for path, body in (("/v1/chat", {"request": chat}), ("/v1/plan", HELLO), ("/v1/chat/completions", chat)):
         vendor.asked.clear()
         vendor.asking.clear()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE
         while not vendor.asking.is_set() and time.monotonic() < deadline:  # the front is at most ten seconds behind
             with suppress(requests.Timeout):
                 requests.post(front + path, headers={"X-API-Key": keys["API_KEY"]}, json=body, timeout=1)
-        assert vendor.asked[0].hung_up.wait(5), path
+        assert vendor.asked[0].hung_up.wait(30), path

@@ -277,7 +277,7 @@ def test_leaving_a_stream_hangs_up(vendor: Upstream, kind: str) -> None:
     async def leave() -> None:
         async with provider(kind).stream(HELLO, target(vendor, kind), 5.0) as pieces:
             await anext(pieces)
-        assert await asyncio.to_thread(vendor.asked[0].hung_up.wait, 3)
+        assert await asyncio.to_thread(vendor.asked[0].hung_up.wait, 30)
 
     run(leave())
 
@@ -300,7 +300,7 @@ def test_cancelling_a_wait_for_the_next_piece_hangs_up(vendor: Upstream, kind: s
         await begun.wait()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        assert await asyncio.to_thread(vendor.asked[0].hung_up.wait, 3)
+        assert await asyncio.to_thread(vendor.asked[0].hung_up.wait, 30)
 
     run(cancelled())
 
@@ -311,10 +311,10 @@ def test_cancelling_a_call_hangs_up(vendor: Upstream, kind: str) -> None:
 
     async def cancelled() -> None:
         calling = asyncio.create_task(complete(vendor, kind))
-        await asyncio.to_thread(vendor.asking.wait, 3)
+        await asyncio.to_thread(vendor.asking.wait, 30)
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)
-        assert await asyncio.to_thread(vendor.asked[0].hung_up.wait, 3)
+        assert await asyncio.to_thread(vendor.asked[0].hung_up.wait, 30)
 
     run(cancelled())
 

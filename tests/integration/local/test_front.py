@@ -31,7 +31,7 @@ from quintet.http.sse import EventStream, frame
 from quintet.net import client
 
 KEY = "the-functions-key"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @contextmanager

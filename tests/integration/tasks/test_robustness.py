@@ -125,15 +125,17 @@ def test_a_task_stops_where_its_money_ends(vendor: Upstream, caller: MakeCaller)
 
 def test_a_cancelled_task_stops_within_its_step(stack: Stack, vendor: Upstream, caller: MakeCaller) -> None:
     ada = caller()
-    vendor.always[MODEL] = Behaviour("slow", seconds=1.5)
+    vendor.always[MODEL] = vendor.held()
+    vendor.let_go(1)
     identifier = begun(ada)
     eventually(lambda: len(vendor.asked) == 2)  # in the first step
     assert ada.data("DELETE", f"/v1/tasks/{identifier}", {"reason": "changed our minds"})["status"] == "cancelled"
     machine = stack.system.deployed.environments["TasksFunction"]["TASK_MACHINE_ARN"]
     execution = machine.replace(":stateMachine:", ":execution:") + f":{identifier}-1"
     states = stack.endpoint.client("stepfunctions")
-    eventually(lambda: states.describe_execution(executionArn=execution)["status"] == "ABORTED", 1.0)
-    assert vendor.asked[1].answered.wait(10) or vendor.asked[1].hung_up.is_set()
+    eventually(lambda: states.describe_execution(executionArn=execution)["status"] == "ABORTED")
+    vendor.let_go(1)
+    assert vendor.asked[1].answered.wait(30) or vendor.asked[1].hung_up.is_set()
     time.sleep(1.0)  # nothing happens: that cannot be awaited
     assert len(vendor.asked) == 2
     task = ada.data("GET", f"/v1/tasks/{identifier}")
@@ -143,9 +145,11 @@ def test_a_cancelled_task_stops_within_its_step(stack: Stack, vendor: Upstream, 
 
 def test_a_killed_worker_costs_time_and_nothing_else(stack: Stack, vendor: Upstream, caller: MakeCaller) -> None:
     ada = caller()
-    vendor.always[MODEL] = Behaviour("slow", seconds=1.0)
+    vendor.always[MODEL] = vendor.held()
+    vendor.let_go(1)
     identifier = begun(ada)
     eventually(lambda: len(vendor.asked) == 2)  # in the first step
+    vendor.always.clear()
     for worker in workers("quintet-workflow"):
         os.kill(worker, signal.SIGKILL)
     task = ended(ada, identifier)

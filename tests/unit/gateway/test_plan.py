@@ -204,8 +204,9 @@ def test_a_gateway_that_forgets_the_time_is_stopped() -> None:
             await asyncio.Event().wait()
             raise AssertionError
 
+    stands_still = make_plan(Slow(), ASK, Terms(), Orchestration(), PAYER, FakeJournal(), 0.01, lambda: 0.0)
     with pytest.raises(Failure, match="phase plan failed: it took too long"):
-        make(Slow(), seconds=0.01)
+        asyncio.run(stands_still)
 
 
 def test_all_phases_share_one_budget() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quintet.errors import Failure, Kind
+from quintet.http import edge, sse
 from quintet.http.edge import Edge
 from quintet.http.exchange import Exchange
 from quintet.http.sse import EventStream, Source, frame
@@ -173,8 +174,13 @@ async def test_a_failure_after_the_first_byte_is_an_event_and_recorded_as_a_fail
 
 
 class LambdaContext:
+    """Time enough when the edge looks at it, and hardly any when the stream does."""
+
+    def __init__(self) -> None:
+        self._left = iter((60_000, 100))
+
     def get_remaining_time_in_millis(self) -> int:
-        return 500
+        return next(self._left)
 
 
 @on_a_loop
@@ -192,3 +198,7 @@ async def test_a_stream_ends_before_its_lambda_does() -> None:
     assert answer.body == b"data: one\n\nevent: error\ndata: timeout: The answer took too long to finish\n\n"
     assert answer.whole
     assert closed.is_set()
+
+
+def test_a_stream_ends_before_the_edge_would_cut_it() -> None:
+    assert sse._LAST_WORDS >= edge._LAST_WORDS + 1
