@@ -19,15 +19,15 @@ Choices = tuple[list[Action], list[float]]  # an action and its log_prob for eve
 def discrete(logits: NDArray[np.float32], seeds: Sequence[int] | None) -> Choices:
     """The likeliest action of every row, or one drawn with the row's seed."""
     shifted = logits.astype(np.float64)
-    shifted -= shifted.max(axis=1, keepdims=True)
+    shifted -= np.maximum.reduce(shifted, axis=1, keepdims=True)
     mass = np.exp(shifted)
-    total = mass.sum(axis=1)
+    total = np.add.reduce(mass, axis=1)
     if seeds is None:
-        chosen: Any = shifted.argmax(axis=1)
-    else:
-        drawn = np.array([uniforms(seed, 1)[0] for seed in seeds]) * total
-        # The last action takes what rounding leaves over.
-        chosen = (mass.cumsum(axis=1)[:, :-1] <= drawn[:, None]).sum(axis=1)
+        # The likeliest is the one that is shifted to zero.
+        return shifted.argmax(axis=1).tolist(), (0.0 - np.log(total)).tolist()
+    drawn = np.array([uniforms(seed, 1)[0] for seed in seeds]) * total
+    # The last action takes what rounding leaves over.
+    chosen: Any = (mass.cumsum(axis=1)[:, :-1] <= drawn[:, None]).sum(axis=1)
     log_probs = shifted[np.arange(len(shifted)), chosen] - np.log(total)
     return chosen.tolist(), log_probs.tolist()
 
