@@ -14,7 +14,7 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,19 +48,18 @@ class Direct:
         if plain is None:
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive, send)
-        given: dict[str, Any] = dict.fromkeys(plain.requests, request)
+        given: dict[str, Any] = {}
+        again = receive
         for name, model in plain.bodies.items():
-            try:
-                content = await request.body()
-            except ClientDisconnect:
-                await self._app(scope, _again({"type": "http.disconnect"}, receive), send)
-                return
-            body = _read(exchange_of(scope).headers.get("content-type", ""), content, model)
+            whole = await _whole(receive)
+            again = _again(whole, receive)
+            body = _read(exchange_of(scope).headers.get("content-type", ""), whole, model)
             if body is None:
-                await self._app(scope, _again({"type": "http.request", "body": content}, receive), send)
+                await self._app(scope, again, send)
                 return
             given[name] = body
+        request = Request(scope, again, send)
+        given.update(dict.fromkeys(plain.requests, request))
         scope["route"] = plain.route
         try:
             for name, find_out in plain.found_out.items():
@@ -116,14 +115,26 @@ def _dependency(hint: Any) -> FindOut | None:
     return told[0].dependency if [each.annotation for each in parameters] == [Request] else None
 
 
-def _read(media_type: str, content: bytes, model: type[BaseModel]) -> BaseModel | None:
+def _read(media_type: str, whole: Message, model: type[BaseModel]) -> BaseModel | None:
     """None for what FastAPI has to look at."""
-    if media_type.partition(";")[0].strip().lower() != "application/json":
+    if whole["type"] != "http.request" or media_type.partition(";")[0].strip().lower() != "application/json":
         return None
     try:
-        return model.model_validate_json(content)
+        return model.model_validate_json(whole["body"])
     except ValidationError:
         return None
+
+
+async def _whole(receive: Receive) -> Message:
+    """The body in one message, or that the caller has hung up. Starlette's way takes an asynchronous generator."""
+    pieces: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return {"type": "http.request", "body": b"".join(pieces)}
 
 
 def _again(first: Message, receive: Receive) -> Receive:
