@@ -4,13 +4,24 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
+_SMALL = 1 << 63
+
 
 def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values into DynamoDB's typed JSON: str, int, float (shortest decimal), bool, None, bytes, list, dict, set.
 
     Raises ValueError for what DynamoDB cannot hold, TypeError for what nobody has thought of.
     """
-    return {name: _typed(value) for name, value in values.items()}
+    item: dict[str, Any] = {}
+    for name, value in values.items():
+        kind = type(value)
+        if kind is str:  # most are, and of the others most are small integers
+            item[name] = {"S": value}
+        elif kind is int and -_SMALL < value < _SMALL:
+            item[name] = {"N": str(value)}
+        else:
+            item[name] = _typed(value)
+    return item
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,8 +31,6 @@ def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(value: Any) -> dict[str, Any]:
     kind = type(value)
-    if kind is str:  # most are
-        return {"S": value}
     write = _WRITERS.get(kind)
     if write is None:
         write = next((writer for kind, writer in _WRITERS.items() if isinstance(value, kind)), None)

@@ -22,6 +22,7 @@ _PHONE = re.compile(
     r"|(?<!\d )0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,5}(?! \d)"  # with the trunk's 0 of most other countries
     r")(?![\w-])"
 )
+_NO_TEXT = frozenset({bool, float, int, type(None)})
 _WORTH_LOOKING = re.compile(r"@|\d.*\d.*\d|::", re.DOTALL)
 
 
@@ -40,6 +41,8 @@ def redacted(value: Any, keep: frozenset[str] = frozenset()) -> Any:
     """All text in a value of JSON; what stands under a name in `keep` stays as it is."""
     if isinstance(value, str):
         return redact(value)
+    if type(value) in _NO_TEXT:
+        return value
     if isinstance(value, Mapping):
         return {name: each if name in keep else redacted(each, keep) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -62,7 +62,7 @@ def fields_of(exchange: Exchange) -> dict[str, Any]:
     """The record as it is stored; nothing in it quotes the request's body, query or credentials."""
     failure = exchange.failure
     fields = {
-        "bucket": bucket_of(exchange.record_id),
+        "bucket": bucket(exchange.at, shard_of(exchange.record_id)),
         "record_id": exchange.record_id,
         "request_id": exchange.request_id,
         "at": millis(exchange.at),
@@ -93,7 +93,11 @@ def _platform_cost(fields: dict[str, Any]) -> int | None:
 
 def bucket_of(record_id: str) -> str:
     """An hour and a shard, from the id alone: who knows the id finds the record, and no partition is everybody's."""
-    return bucket(made_at(record_id), zlib.crc32(record_id.encode()) % SHARDS)
+    return bucket(made_at(record_id), shard_of(record_id))
+
+
+def shard_of(record_id: str) -> int:
+    return zlib.crc32(record_id.encode()) % SHARDS
 
 
 def bucket(hour: datetime, shard: int) -> str:
