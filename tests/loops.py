@@ -19,3 +19,9 @@ def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]
         asyncio.run(within_reason())
 
     return run
+
+
+async def settled() -> None:
+    """All that can go on without the outside has gone on."""
+    for _ in range(100):
+        await asyncio.sleep(0)

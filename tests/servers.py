@@ -5,7 +5,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from quintet.net import client
 
@@ -56,16 +55,68 @@ class Server:
         return f"http://127.0.0.1:{self.port}/"
 
 
+Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def accepting(
+    converse: Converse, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Each connection has a conversation, which ends with it; answers the port. At the end nothing of them is left.
+
+    A conversation that was cancelled before it began closes nothing itself, and a reader that does not read would hold
+    a closed connection open: so all are cut here, and that is waited for.
+    """
+    loop = asyncio.get_running_loop()
+    talking: set[asyncio.Task[None]] = set()
+    connections: set[asyncio.BaseTransport] = set()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = loop.create_task(_conversation(converse, reader, writer))
+        talking.add(task)
+        task.add_done_callback(talking.discard)
+
+    class Connection(asyncio.StreamReaderProtocol):
+        def __init__(self) -> None:
+            super().__init__(asyncio.StreamReader(loop=loop), begin, loop=loop)
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+            connections.add(transport)
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            connections.discard(self.transport)
+
+    listener = await loop.create_server(Connection, host, port, ssl=tls)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        for task in [*talking]:
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
+        while connections:
+            for transport in [*connections]:
+                transport.abort()  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+
+
+async def _conversation(converse: Converse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await converse(reader, writer)
+    finally:
+        writer.close()
+
+
 @asynccontextmanager
 async def serving(script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Server]:
     """Runs the script for each connection and hangs up after it. A script that fails fails the test."""
     faults: list[BaseException] = []
-    tasks: set[asyncio.Task[Any]] = set()
+    server = Server(0)
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         peer = Peer(reader, writer)
         server.peers.append(peer)
         try:
@@ -74,20 +125,12 @@ async def serving(script: Script, tls: ssl.SSLContext | None = None, host: str =
             pass
         except BaseException as fault:
             faults.append(fault)
-        finally:
-            tasks.discard(task)
-            writer.close()
 
-    listener = await asyncio.start_server(accept, host, 0, ssl=tls)
-    server = Server(listener.sockets[0].getsockname()[1])
-    try:
-        yield server
-    finally:
-        listener.close()
-        client.close_all()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks)
+    async with accepting(accept, host, tls=tls) as server.port:
+        try:
+            yield server
+        finally:
+            client.close_all()
     if faults:
         raise faults[0]
 

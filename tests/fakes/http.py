@@ -41,7 +41,7 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], Answered]) -> Iterator[Se
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     served = Served(f"http://127.0.0.1:{listener.server_address[1]}")
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
+    thread = threading.Thread(target=listener.serve_forever, args=[0.01], daemon=True)
     thread.start()
     try:
         yield served

@@ -54,7 +54,7 @@ def slack_server() -> Iterator[SlackServer]:
 
     listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server = SlackServer(f"http://127.0.0.1:{listener.server_address[1]}/api/")
-    thread = threading.Thread(target=listener.serve_forever, daemon=True)
+    thread = threading.Thread(target=listener.serve_forever, args=[0.01], daemon=True)
     thread.start()
     try:
         yield server

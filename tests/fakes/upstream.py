@@ -17,12 +17,13 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
 
 from tests.fakes.wires import Anthropic, Bedrock, OpenAi, Told, Wire, compact
+from tests.servers import accepting
 
 REFUSALS = frozenset({"rate_limited", "quota", "server", "overloaded", "unauthorized", "context", "refused"})
 KINDS = REFUSALS | {
@@ -90,7 +91,6 @@ class Upstream:
         self.port = port
         self._next: deque[Behaviour] = deque()
         self._connections = 0
-        self._busy: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
         self._let_go = asyncio.Semaphore(0)
 
@@ -118,34 +118,19 @@ class Upstream:
         for _ in range(pieces):
             self._loop.call_soon_threadsafe(self._let_go.release)
 
-    async def start(self) -> asyncio.Server:
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
         self._loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        return server
-
-    async def stop(self, server: asyncio.Server) -> None:
-        server.close()
-        for task in self._busy:
-            task.cancel()
-        await asyncio.gather(*self._busy, return_exceptions=True)
+        async with accepting(self._connected, port=self.port) as self.port:
+            yield
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._busy.add(task)
         self._connections += 1
         number = self._connections
-        try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
-                ahead: bytes | None = b""
-                while ahead is not None:
-                    ahead = await self._serve(ahead, reader, writer, number)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            self._busy.discard(task)
-            writer.close()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            ahead: bytes | None = b""
+            while ahead is not None:
+                ahead = await self._serve(ahead, reader, writer, number)
 
     async def _serve(
         self, ahead: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
@@ -315,10 +300,9 @@ def upstream() -> Iterator[Upstream]:
     up, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
-        server = await vendor.start()
-        up.set()
-        await over.wait()
-        await vendor.stop(server)
+        async with vendor.serving():
+            up.set()
+            await over.wait()
 
     def run() -> None:
         loop.run_until_complete(serve())
@@ -326,21 +310,20 @@ def upstream() -> Iterator[Upstream]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    up.wait(10)
+    up.wait()
     try:
         yield vendor
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join()
 
 
 async def _alone(port: int) -> None:
     vendor = Upstream(port)
-    server = await vendor.start()
-    sys.stdout.write(f"a vendor listens on {vendor.url}\n")
-    sys.stdout.flush()
-    async with server:
-        await server.serve_forever()
+    async with vendor.serving():
+        sys.stdout.write(f"a vendor listens on {vendor.url}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

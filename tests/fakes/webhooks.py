@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from quintet.store.transactions import Unmet, Write
 from quintet.webhooks.gate import Gate
 from quintet.webhooks.model import Delivery, Endpoint, Standing, Status
 from quintet.webhooks.queue import Errand
+from tests.servers import accepting
 
 
 class FakeEndpoints:
@@ -148,13 +149,9 @@ def says(status: int, *headers: str) -> Callable[[int], Awaitable[bytes | None]]
 @asynccontextmanager
 async def receiving(answer: Callable[[int], Awaitable[bytes | None]]) -> Any:
     """A receiver on loopback."""
-    tasks: set[asyncio.Task[Any]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 headers = {
@@ -170,21 +167,11 @@ async def receiving(answer: Callable[[int], Awaitable[bytes | None]]) -> Any:
                     return
                 writer.write(told)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            return
-        finally:
-            tasks.discard(task)
-            writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    receiver = Receiver(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook", answer)
-    try:
+    receiver = Receiver("", answer)
+    async with accepting(serve) as port:
+        receiver.url = f"http://127.0.0.1:{port}/hook"
         yield receiver
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

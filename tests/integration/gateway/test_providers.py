@@ -180,15 +180,15 @@ def test_silence_ends_at_the_deadline(vendor: Upstream, kind: str, verb: Any) ->
 
 @KINDS
 def test_a_slow_first_token_ends_at_the_deadline(vendor: Upstream, kind: str) -> None:
-    vendor.next(Behaviour("slow_first_token", seconds=3))
-    told = fault(stream(vendor, kind, seconds=0.3))
+    vendor.next(Behaviour("slow_first_token", seconds=30))
+    told = fault(stream(vendor, kind, seconds=1))
     assert (told.fault, told.charged) == (Fault.TIMEOUT, True)
 
 
 @KINDS
 def test_slow_tokens_may_take_longer_than_the_first(vendor: Upstream, kind: str) -> None:
-    vendor.next(Behaviour("slow_tokens", seconds=0.08))
-    assert text(run(stream(vendor, kind, seconds=0.45))) == ANSWER
+    vendor.next(Behaviour("slow_tokens", seconds=0.25))
+    assert text(run(stream(vendor, kind, seconds=1))) == ANSWER  # six pieces, or more
 
 
 @KINDS

@@ -165,8 +165,8 @@ async def test_the_deadline_covers_the_whole_call_and_hangs_up() -> None:
 
     gone = asyncio.Event()
     async with serving(script) as server:
-        with pytest.raises(NetError, match=r"did not answer within 0\.2 s") as failed:
-            await send("GET", server.url, timeout=0.2)
+        with pytest.raises(NetError, match=r"did not answer within 1 s") as failed:
+            await send("GET", server.url, timeout=1)
         assert (failed.value.sent, failed.value.timed_out) == (True, True)
         await gone.wait()
 

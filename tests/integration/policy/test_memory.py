@@ -22,6 +22,12 @@ PATIENCE = 240
 pytestmark = pytest.mark.usefixtures("quiet_tables")
 
 
+@pytest.fixture(autouse=True)
+def _nobody_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has lost races for ten seconds is told so; on a busy machine that is soon over."""
+    monkeypatch.setattr("quintet.policy.stepping._PATIENCE", PATIENCE)
+
+
 def catalogue(repository: Path) -> Catalogue:
     return Catalogue([Folder(str(repository / "policies"))], "cartpole")
 

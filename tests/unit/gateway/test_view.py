@@ -19,7 +19,7 @@ from quintet.gateway.catalogue.model import (
 from quintet.gateway.keys import Keyring
 from quintet.gateway.present import Learned, Present
 from quintet.gateway.view import View, Views
-from tests.loops import on_a_loop
+from tests.loops import on_a_loop, settled
 
 
 @dataclass
@@ -68,13 +68,14 @@ async def test_a_look_after_a_while_happens_beside_the_work() -> None:
     await views.current()
     stored.generation, stored.now = 2, stored.now + 5
     assert (await views.current()).catalogue.generation == 1
-    await asyncio.sleep(0.01)
+    await settled()
     assert (await views.current()).catalogue.generation == 2
     assert (stored.looks, stored.reads) == (2, 2)
 
 
 @on_a_loop
-async def test_who_holds_money_learns_of_an_edit_from_the_look_beside_its_work() -> None:
+async def test_who_holds_money_learns_of_an_edit_from_the_look_beside_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quintet.gateway.view._MOMENT", 30)
     stored = Stored()
     views = stored.views()
     assert not await views.outdated(await views.current())
@@ -150,7 +151,7 @@ async def test_a_look_that_fails_is_taken_again() -> None:
     assert (await views.current()).catalogue.generation == 1
     stored.broken, stored.now = True, stored.now + 5
     assert (await views.current()).catalogue.generation == 1
-    await asyncio.sleep(0.01)
+    await settled()
     stored.broken, stored.now = False, stored.now + 5
     assert (await views.current()).catalogue.generation == 1
 
@@ -190,7 +191,7 @@ async def test_a_look_that_began_before_an_edit_is_not_waited_for_and_leaves_not
     views.forget()
     assert (await views.current()).catalogue.generation == 2
     held.set()
-    await asyncio.sleep(0.01)
+    await settled()
     assert (await views.current()).catalogue.generation == 2
 
 
