@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,15 @@ class HastyEmulator(Emulator):
     told: dict[str, str] = {"SFN_WAIT_SCALE": "0.2"}  # noqa: RUF012 - nobody writes to it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Stack:
     system: System
     lambda_: Any
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The credentials that a fresh stack is seeded with, by their names in dev.env."""
+        return self.system.seed()
 
     @property
     def endpoint(self) -> Endpoint:

@@ -11,7 +11,7 @@ import time
 from elevenlabs.client import ElevenLabs
 from elevenlabs.conversational_ai.conversation import Conversation, OnPremInitiationData
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 
 def main(url: str, key: str, *questions: str) -> None:

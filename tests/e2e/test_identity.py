@@ -16,7 +16,7 @@ JSON = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def seeded(stack: Stack) -> dict[str, str]:
-    return stack.system.seed()
+    return stack.keys
 
 
 class Deployed:

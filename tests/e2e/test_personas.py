@@ -161,7 +161,7 @@ def test_elevenlabs_javascript_client_holds_a_conversation(front: str) -> None:
 def test_elevenlabs_python_client_holds_a_conversation(front: str, stack: Stack, repository: Path, way: str) -> None:
     """By the socket's own URL, by one that its key was exchanged for, and by the path that it knows."""
     url = front.replace("http", "ws", 1) + "/ws/elevenlabs" if way == "socket" else front
-    key = stack.system.seed()["RYUZEN_KEY"] if way == "signed" else ""
+    key = stack.keys["RYUZEN_KEY"] if way == "signed" else ""
     command = [sys.executable, "-m", "tests.clients.conversation", url, key, "First?", "Second?"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=repository, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -13,7 +13,7 @@ from tests.readme import block
 @pytest.fixture
 def folder(stack: Stack, front: str, tmp_path: Path) -> Path:
     """A folder with the file that `make run` writes."""
-    facts = {"BASE_URL": front, **stack.system.seed()}
+    facts = {"BASE_URL": front, **stack.keys}
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "dev.env").write_text("".join(f"{name}={value}\n" for name, value in facts.items()))
     return tmp_path

@@ -87,7 +87,7 @@ def test_agents_are_stepped_together_by_a_process_that_knows_none_of_them(stack:
 
 
 def test_the_exposition_has_all_its_parts(stack: Stack) -> None:
-    key = stack.system.seed()["API_KEY"]
+    key = stack.keys["API_KEY"]
     told = stack.request("GET", "/metrics", headers={"X-API-Key": key})
     assert told.status_code == 200, told.text
     parts = {line.rpartition(" ")[::2] for line in told.text.splitlines() if line.startswith("quintet_scrape_success{")}

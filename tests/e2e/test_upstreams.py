@@ -89,7 +89,7 @@ class Broker:
 
 @pytest.fixture
 def broker(stack: Stack, function_environment: None) -> Iterator[Broker]:
-    made = Broker(stack.system.seed()["RYUZEN_KEY"])
+    made = Broker(stack.keys["RYUZEN_KEY"])
     yield made
     made.remove_all()
     settings.cache_clear()
@@ -179,7 +179,7 @@ def test_bedrock_answers_through_the_broker_whole_and_in_a_stream(broker: Broker
 def test_the_deployed_function_answers_in_its_own_role(stack: Stack, path: str) -> None:
     """The emulator's API Gateway has no streaming integration: the function is invoked as that would."""
     body = {"request": {"messages": [{"role": "user", "content": "Hello"}], "model": "builtin/echo"}}
-    headers = {"X-Ryuzen-Key": stack.system.seed()["RYUZEN_KEY"]}
+    headers = {"X-Ryuzen-Key": stack.keys["RYUZEN_KEY"]}
     answer = stack.invoke("BrokerFunction", event("POST", path, headers=headers, body=json.dumps(body)))
     assert answer["statusCode"] == 200, answer["body"]
     assert json.loads(answer["body"])["negotiated_model"] == "builtin/echo"

@@ -18,7 +18,7 @@ IP = "203.0.113.77"
 
 @pytest.fixture(scope="module")
 def keys(stack: Stack) -> dict[str, str]:
-    return stack.system.seed()
+    return stack.keys
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.fakes import upstream as fake
 @pytest.fixture(scope="session")
 def key(stack: Stack) -> str:
     """`RYUZEN_KEY` of the seed."""
-    return stack.system.seed()["RYUZEN_KEY"]
+    return stack.keys["RYUZEN_KEY"]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ Ask = Callable[..., Answer]
 def keys(stack: Stack, function_environment: None) -> dict[str, str]:
     live.views.cache_clear()
     live.gateway.cache_clear()
-    return stack.system.seed()
+    return stack.keys
 
 
 @pytest.fixture

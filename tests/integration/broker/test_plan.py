@@ -22,7 +22,7 @@ def plan(stack: Stack, function_environment: None) -> Iterator[Any]:
     from broker.app import handler
     from quintet.gateway import live
 
-    keys = stack.system.seed()
+    keys = stack.keys
     live.views.cache_clear()
     live.gateway.cache_clear()
 

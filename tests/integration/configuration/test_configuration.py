@@ -20,7 +20,7 @@ CHANGE = {
 
 @pytest.fixture(scope="module")
 def seeded(stack: Stack) -> dict[str, str]:
-    return stack.system.seed()
+    return stack.keys
 
 
 class Operator:

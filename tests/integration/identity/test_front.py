@@ -10,7 +10,7 @@ LIMITS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 @pytest.fixture(scope="module")
 def seeded(stack: Stack) -> dict[str, str]:
-    return stack.system.seed()
+    return stack.keys
 
 
 def test_the_documents_token_request(front: str) -> None:

@@ -11,7 +11,7 @@ from tests.integration.identity.test_login import log_in
 
 @pytest.fixture
 def seeded(stack: Stack) -> dict[str, str]:
-    return stack.system.seed()
+    return stack.keys
 
 
 def test_seeding_again_answers_the_same(stack: Stack, seeded: dict[str, str]) -> None:
@@ -51,7 +51,8 @@ def test_a_seeding_that_stopped_halfway_is_done_again(stack: Stack, seeded: dict
     """The user is there already, and nobody knows its password."""
     secrets = stack.endpoint.client("secretsmanager")
     secrets.delete_secret(SecretId="quintet-seed", ForceDeleteWithoutRecovery=True)
-    again = stack.system.seed()
+    del stack.keys
+    again = stack.keys
     assert again["ADMIN_PASSWORD"] != seeded["ADMIN_PASSWORD"]
     assert log_in(caller, again["ADMIN_USER"], again["ADMIN_PASSWORD"]).status == 200
     assert user_table.by_name("login#admin") is not None

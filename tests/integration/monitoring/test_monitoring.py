@@ -18,7 +18,7 @@ from tests.processes import eventually
 
 @pytest.fixture(scope="module")
 def seeded(stack: Stack) -> dict[str, str]:
-    return stack.system.seed()
+    return stack.keys
 
 
 class Watcher:
@@ -64,7 +64,7 @@ def test_events_are_counted_into_the_documents_metrics(watch: Watcher, function_
         found = watch.data("/costs?period=7d")["cost_breakdown"]["by_model"].get("m-monitored", {})
         return found if found.get("tasks") == 2 else None
 
-    eventually(counted, 60)
+    eventually(counted)
     data = watch.data("/metrics?period=24h&granularity=1h&metrics=task_completion_rate,cost_per_task")
     assert (data["period"], data["granularity"]) == ("24h", "1h")
     rate = data["metrics"]["task_completion_rate"]

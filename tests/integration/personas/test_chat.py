@@ -225,7 +225,7 @@ def test_a_viewer_looks_at_personas_and_does_not_talk_to_them(caller: Caller) ->
 
 def test_the_deployed_function_answers_in_its_own_role(stack: Stack) -> None:
     """Through the emulator's API Gateway, which enforces the role: a missing permission shows."""
-    key = {"X-API-Key": stack.system.seed()["RYUZEN_KEY"]}
+    key = {"X-API-Key": stack.keys["RYUZEN_KEY"]}
     body = {"model": "alex", "messages": [{"role": "user", "content": "use team_processes"}]}
     answer = stack.invoke("PersonasFunction", _event("POST", "/chat/completions", body, key))
     assert answer["statusCode"] == 200, answer
@@ -235,7 +235,7 @@ def test_the_deployed_function_answers_in_its_own_role(stack: Stack) -> None:
 
 
 def test_a_persona_puts_a_task_onto_the_platform_for_whoever_may(stack: Stack) -> None:
-    key = {"X-API-Key": stack.system.seed()["RYUZEN_KEY"]}
+    key = {"X-API-Key": stack.keys["RYUZEN_KEY"]}
     said = 'create_task {"title": "Mend the door", "description": "It squeaks."}'
     body = {"model": "tony", "messages": [{"role": "user", "content": said}]}
     answer = stack.invoke("PersonasFunction", _event("POST", "/chat/completions", body, key))

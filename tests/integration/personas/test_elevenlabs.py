@@ -83,6 +83,7 @@ def test_a_closed_stack_wants_to_know_who_speaks(caller: Caller, configure: Conf
     assert caller("POST", PATHS[0], json={"messages": HELLO}).status == 401
 
 
+@pytest.mark.usefixtures("front")  # it says at once that nobody is there
 def test_a_conversation_is_held_in_the_sockets_functions_own_role(stack: Stack, caller: Caller) -> None:
     """Nobody is at the other end: what is said goes nowhere, and what is kept shows what the role may do."""
     connection, user = secrets.token_hex(6), f"user-{secrets.token_hex(4)}"
@@ -100,7 +101,7 @@ def test_a_conversation_is_held_in_the_sockets_functions_own_role(stack: Stack, 
 
 
 def test_a_key_is_exchanged_for_a_url_that_opens_the_socket_and_nothing_else(stack: Stack, caller: Caller) -> None:
-    key = stack.system.seed()["RYUZEN_KEY"]
+    key = stack.keys["RYUZEN_KEY"]
     path = "/v1/convai/conversation/get-signed-url"
     sent = event("GET", f"{path}?agent_id=maya", headers={"xi-api-key": key})
     url = urlsplit(answer(stack.invoke("PersonasFunction", sent)).json()["signed_url"])

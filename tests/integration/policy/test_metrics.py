@@ -61,4 +61,4 @@ def test_every_expression_of_the_dashboard_finds_data(front: str, repository: Pa
             for metric, selector, bare in _SELECTOR.findall(expression)
         )
 
-    eventually(all_found, 60)
+    eventually(all_found)

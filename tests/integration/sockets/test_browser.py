@@ -18,6 +18,7 @@ from quintet.store.clock import SystemClock
 from quintet.store.ids import new_id
 from quintet.store.transactions import write_together
 from tests.conftest import Stack
+from tests.processes import PATIENCE
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 SAMPLE = (Path(__file__).resolve().parents[2] / "node" / "kyros_socket.mjs").read_text()
@@ -63,7 +64,7 @@ class Desk(ThreadingHTTPServer):
     def steps(self, task: str, count: int) -> list[str]:
         found: list[str] = []
         while len(found) < count:
-            data = self.told.get(timeout=40).get("task_progress", {})
+            data = self.told.get(timeout=PATIENCE).get("task_progress", {})
             if data.get("task_id") == task:
                 found.append(data["step"])
         return found
@@ -99,7 +100,7 @@ class Clerk(BaseHTTPRequestHandler):
 @pytest.fixture
 def desk(stack: Stack, front: str, tmp_path: Path) -> Iterator[Desk]:
     """With the page open in a browser."""
-    key = stack.system.seed()["RYUZEN_KEY"]
+    key = stack.keys["RYUZEN_KEY"]
     with Desk() as desk:
         desk.page = PAGE % (CLASS, json.dumps(f"{front.replace('http', 'ws', 1)}/ws"), json.dumps(key))
         threading.Thread(target=desk.serve_forever, daemon=True).start()
@@ -119,7 +120,7 @@ def live(task: str, *steps: str) -> None:
 
 def test_a_page_follows_a_tasks_life_and_loses_nothing_over_a_reconnect(desk: Desk, function_environment: None) -> None:
     task = new_id("task", SystemClock().now())
-    assert desk.told.get(timeout=60)["subscribed"]["events"] == ["escalation_status", "task_progress"]
+    assert desk.told.get(timeout=PATIENCE)["subscribed"]["events"] == ["escalation_status", "task_progress"]
     live(task, "task.created", "task.started")
     assert desk.steps(task, 2) == ["task.created", "task.started"]
     desk.orders.put("lose")

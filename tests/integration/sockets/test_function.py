@@ -18,7 +18,7 @@ def rows(stack: Stack, name: str) -> list[object]:
 
 
 def test_a_connection_opens_is_counted_speaks_and_is_forgotten(stack: Stack, front: str) -> None:
-    key = stack.system.seed()["RYUZEN_KEY"]
+    key = stack.keys["RYUZEN_KEY"]
     keyed, names = {"X-Ryuzen-Key": key}, [new_id("c", SystemClock().now()) for _ in range(2)]
 
     def sessions() -> int:

@@ -110,7 +110,7 @@ async def test_who_reads_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) 
             await peer.hung_up()
 
     connections = await kept()
-    monkeypatch.setattr("quintet.sockets.posts._SECONDS", 0.2)
+    monkeypatch.setattr("quintet.sockets.posts._SECONDS", 1.0)
     async with serving(stuck) as server:
         monkeypatch.setenv("SOCKETS_URL", f"{server.url}stage")
         settings.cache_clear()

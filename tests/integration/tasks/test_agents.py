@@ -62,10 +62,12 @@ def test_the_documents_submission_is_accepted_and_done(caller: MakeCaller) -> No
 def test_submitting_a_task_that_has_begun_by_itself_attaches_to_it(caller: MakeCaller) -> None:
     """As the document's clients do: they create a task that names its role, then submit it."""
     ada = caller()
-    task = new_task(ada, assignee_role="implementer")
+    before = new_task(ada)  # without which it cannot be over before it is submitted twice
+    task = new_task(ada, assignee_role="implementer", dependencies=[before])
     first = ada.data("POST", "/v1/agents/implementer/submit", {"task_id": task, "context": {"repository_state": "x"}})
     again = ada.data("POST", "/v1/agents/implementer/submit", {"task_id": task, "context": {"more": "y"}})
     assert first["submission_id"] == again["submission_id"]
+    ada.data("POST", "/v1/agents/implementer/submit", {"task_id": before})
     assert ended(ada, task)["status"] == "completed"
     assert ada.refused("POST", "/v1/agents/implementer/submit", {"task_id": task}) == (409, "CONFLICT")
 

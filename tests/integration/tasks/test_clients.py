@@ -26,7 +26,7 @@ SECONDS = 90
 
 @pytest.fixture(scope="module")
 def key(stack: Stack) -> str:
-    return stack.system.seed()["RYUZEN_KEY"]
+    return stack.keys["RYUZEN_KEY"]
 
 
 def client(name: str, front: str, key: str) -> str:
@@ -52,7 +52,7 @@ def test_the_python_client(
         with suppress(requests.HTTPError):
             return told["client"].request_escalation(told["task"]["data"]["id"], "It should be better still")
 
-    asked = eventually(ask, 30)
+    asked = eventually(ask)
     assert asked["data"]["status"] == "pending_approval"
 
 

@@ -1,6 +1,5 @@
 """Escalations: who may ask, who may decide, and what becomes of the task."""
 
-import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -66,7 +65,7 @@ def standing(caller: Caller, identifier: str, status: str) -> dict[str, Any]:
         found: dict[str, Any] = caller.data("GET", f"/v1/escalation/{identifier}/status")
         return found if found["status"] == status else None
 
-    return eventually(look, 60)
+    return eventually(look)
 
 
 def test_the_documents_request_waits_for_somebody(caller: MakeCaller) -> None:
@@ -269,13 +268,8 @@ def test_a_decision_counts_even_if_whoever_waited_for_it_is_gone(stack: Stack, c
 
 
 def _until_waiting(identifier: str) -> None:
-    until = time.monotonic() + 20
-    while True:
-        known = kept_loop().run_until_complete(table.find(identifier))
-        if known is not None and known.token is not None:
-            return
-        assert time.monotonic() < until, "no execution waits for the decision"
-        time.sleep(0.05)
+    """An execution waits for the decision."""
+    eventually(lambda: (known := kept_loop().run_until_complete(table.find(identifier))) and known.token)
 
 
 def _listed(caller: Caller, query: str) -> tuple[list[str], int]:

@@ -12,7 +12,7 @@ from tests.processes import eventually
 @pytest.fixture
 def keys(stack: Stack, function_environment: None) -> dict[str, str]:
     configured({"escalation": {"max_daily_escalations": 1000}})
-    return stack.system.seed()
+    return stack.keys
 
 
 def test_every_route_does_its_work_in_the_functions_own_role(stack: Stack, keys: dict[str, str]) -> None:
@@ -29,7 +29,7 @@ def test_every_route_does_its_work_in_the_functions_own_role(stack: Stack, keys:
     assert ask("GET", "/v1/tasks?tags=role&sort_by=priority")["pagination"]["total"] >= 1
     ask("PUT", f"/v1/tasks/{first}", {"priority": "high"})
     ask("POST", "/v1/agents/implementer/submit", {"task_id": first, "preferences": {"timeout": 60}})
-    assert eventually(lambda: ask("GET", f"/v1/tasks/{second}")["status"] == "completed", 60)
+    assert eventually(lambda: ask("GET", f"/v1/tasks/{second}")["status"] == "completed")
     assert ask("GET", f"/v1/tasks/{first}/steps")["steps"]
     ask("GET", "/v1/agents/implementer/status")
     ask("PUT", "/v1/agents/critic/configuration", {"preferences": {"max_tokens": 1999}})
@@ -40,7 +40,7 @@ def test_every_route_does_its_work_in_the_functions_own_role(stack: Stack, keys:
     ended = ask("POST", "/v1/escalation/submit", {"task_id": first, "reason": "again", "target_model": "builtin/echo"})
     path = f"/v1/escalation/{ended['escalation_id']}"
     ask("POST", f"{path}/approve", {"decision": "approved"}, "REVIEWER_KEY")
-    assert eventually(lambda: ask("GET", f"{path}/status")["status"] == "completed", 60)
+    assert eventually(lambda: ask("GET", f"{path}/status")["status"] == "completed")
     assert ask("GET", "/v1/escalations?status=completed")["pagination"]["total"] >= 1
     third = ask("POST", "/v1/tasks", {"title": "three", "assignee_role": "critic"})["id"]
     assert ask("DELETE", f"/v1/tasks/{third}", {"reason": "enough"})["status"] == "cancelled"

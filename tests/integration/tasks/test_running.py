@@ -45,7 +45,7 @@ def test_each_step_pays_for_the_states_that_lead_to_the_next(caller: MakeCaller,
             None,
         )
 
-    events = engine.get_execution_history(executionArn=eventually(over, 20), maxResults=1000)["events"]
+    events = engine.get_execution_history(executionArn=eventually(over), maxResults=1000)["events"]
     entered = Counter(each["stateEnteredEventDetails"]["name"] for each in events if "stateEnteredEventDetails" in each)
     assert entered["Begin"]
     paid = workflow.app.TRANSITIONS

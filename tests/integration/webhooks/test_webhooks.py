@@ -13,7 +13,7 @@ from quintet.events.store import outbox
 from quintet.store.clock import SystemClock
 from quintet.store.transactions import write_together
 from tests.conftest import Stack
-from tests.fakes.webhooks import Receiver, says
+from tests.fakes.webhooks import Received, Receiver, says
 from tests.processes import eventually
 
 SECRET = "your_webhook_secret"
@@ -27,7 +27,7 @@ ORDER = {
 
 @pytest.fixture(scope="module")
 def seeded(stack: Stack) -> dict[str, str]:
-    return stack.system.seed()
+    return stack.keys
 
 
 class Owner:
@@ -134,8 +134,7 @@ def test_an_event_arrives_and_its_story_is_told(owner: Owner, receiver: Receiver
     data = owner.create(url=receiver.url, events=["task.*"])
     event_id = tell("task.created", task_id="task_1")
     tell("escalation.approved", escalation_id="esc_1")
-    eventually(lambda: receiver.received, 20)
-    (received,) = receiver.received
+    (received,) = eventually(lambda: _of(receiver, event_id))
     told = Webhook(SECRET.encode()).verify(received.body.decode(), received.headers)
     assert told["type"] == "task.created"
     assert told["data"] == {"task_id": "task_1"}
@@ -143,15 +142,14 @@ def test_an_event_arrives_and_its_story_is_told(owner: Owner, receiver: Receiver
 
     def delivered() -> Any:
         found = owner("GET", f"/{data['id']}/deliveries").json()["data"]["deliveries"]
-        return found if found and found[0]["status"] == "delivered" else None
+        return next((each for each in found if each["event_id"] == event_id and each["status"] == "delivered"), None)
 
-    (delivery,) = eventually(delivered, 20)
+    delivery = eventually(delivered)
     assert delivery["event_type"] == "task.created"
     assert delivery["attempts"][0]["status_code"] == 200
     assert owner("GET", f"/{data['id']}").json()["data"]["last_triggered"]
     assert owner("POST", f"/{data['id']}/deliveries/{delivery['id']}/replay").status_code == 202
-    eventually(lambda: len(receiver.received) == 2, 20)
-    assert receiver.received[1].headers["webhook-id"] == event_id
+    eventually(lambda: len(_of(receiver, event_id)) == 2)
     since = delivery["created_at"].replace("Z", "+00:00")
     again = owner("POST", f"/{data['id']}/replay", json={"since": since[:17] + "00+00:00"})
     assert again.status_code == 202, again.text
@@ -164,11 +162,14 @@ def test_a_failure_is_tried_again_after_its_time(owner: Owner, receiver: Receive
 
     receiver.answer = answer
     owner.create(url=receiver.url, events=["task.failed"])
-    tell("task.failed", task_id="task_2")
-    eventually(lambda: len(receiver.received) == 2, 40)
-    first, second = receiver.received
+    event_id = tell("task.failed", task_id="task_2")
+    first, second = eventually(lambda: found if len(found := _of(receiver, event_id)) == 2 else None)
     assert second.at - first.at >= 4.5
-    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+
+
+def _of(receiver: Receiver, event_id: str) -> list[Received]:
+    """Others may still have something to tell."""
+    return [each for each in [*receiver.received] if each.headers["webhook-id"] == event_id]
 
 
 def test_a_test_is_sent_at_once_and_signed(owner: Owner, receiver: Receiver) -> None:
