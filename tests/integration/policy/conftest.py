@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from quintet.settings import settings
+from tests import addresses
 from tests.gateway import Answer, call
 
 
@@ -14,7 +15,7 @@ class Client:
     """Through the function's handler, with a token in a name that nobody else has."""
 
     def __init__(self, headers: dict[str, str] | None = None) -> None:
-        self.ip = f"198.{secrets.choice((18, 19))}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+        self.ip = addresses.fresh()
         self.headers = headers if headers is not None else self._ordered()
 
     def __call__(self, method: str, target: str, **options: Any) -> Answer:
