@@ -106,5 +106,8 @@ ws.on('subscribed', (data) => say({ subscribed: data }));
 ws.on('task_progress', (data) => say({ task_progress: data }));
 ws.on('escalation_status', (data) => say({ escalation_status: data }));
 
-process.stdin.on('data', () => ws.ws.close());
+process.stdin.on('data', () => {
+    ws.ws.addEventListener('close', () => say({ lost: true }));
+    ws.ws.close();
+});
 process.stdin.on('end', () => process.exit(0));

@@ -35,7 +35,10 @@ ws.on('open', () => {
 ws.on('subscribed', (data) => say({subscribed: data}));
 ws.on('task_progress', (data) => say({task_progress: data}));
 const obey = () => fetch('/orders').then((answer) => answer.text()).then((order) => {
-    if (order === 'lose') ws.ws.close();
+    if (order === 'lose') {
+        ws.ws.addEventListener('close', () => say({lost: true}));
+        ws.ws.close();
+    }
     obey();
 });
 obey();
@@ -60,6 +63,12 @@ class Desk(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def lose_connection(self) -> None:
+        """What is on its way to a socket that is just closing is lost to its page: it is closed when this returns."""
+        self.orders.put("lose")
+        while "lost" not in self.told.get(timeout=PATIENCE):
+            pass
 
     def steps(self, task: str, count: int) -> list[str]:
         found: list[str] = []
@@ -123,6 +132,6 @@ def test_a_page_follows_a_tasks_life_and_loses_nothing_over_a_reconnect(desk: De
     assert desk.told.get(timeout=PATIENCE)["subscribed"]["events"] == ["escalation_status", "task_progress"]
     live(task, "task.created", "task.started")
     assert desk.steps(task, 2) == ["task.created", "task.started"]
-    desk.orders.put("lose")
+    desk.lose_connection()
     live(task, "task.progress", "task.completed")
     assert desk.steps(task, 2) == ["task.progress", "task.completed"]

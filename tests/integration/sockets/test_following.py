@@ -55,8 +55,11 @@ class Sample:
         return found
 
     def lose_connection(self) -> None:
+        """What is on its way to a socket that is just closing is lost to its client: it is closed when this returns."""
         self._in.write("lose\n")
         self._in.flush()
+        while "lost" not in self.next():
+            pass
 
     @property
     def _in(self) -> IO[str]:

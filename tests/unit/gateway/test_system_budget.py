@@ -19,7 +19,7 @@ INSTANCES = 2_500  # each makes 20 calls a second
 BOUND, COST = 7_000_000, 5_000_000  # nano-USD: seven thousandths of a dollar at the worst
 AT_ONCE = 20  # calls that are simulated as one draw, for the sake of the suite's time
 CONSUMERS = 50  # shards of the request log's stream at that rate
-SECONDS, LASTS = 4, 60  # how long we look; how long the money would last
+SECONDS, LASTS = 3, 60  # how long we look; how long the money would last
 UNITS_A_SECOND = 1000  # what an item takes: one unit writes a kilobyte
 
 
