@@ -68,8 +68,9 @@ def test_what_a_chat_costs_is_spent_and_what_cannot_be_paid_is_told_once(
         return requests.post(front + "/v1/chat", headers={"X-API-Key": key}, json=body, timeout=30)
 
     def exhausted() -> list[Any]:
-        return [each for each in log.read(PLATFORM, 0, 1000).entries if each.event.subject == budget["id"]]
+        return [each for each in log.read(PLATFORM, since, 1000).entries if each.event.subject == budget["id"]]
 
+    since = log.head(PLATFORM).seq
     admin("POST", "providers", {"id": "spending", "type": "openai", "base_url": vendor.openai})
     admin("POST", "models", {**MODEL, "id": "spent-1", "provider_id": "spending"})
     try:
