@@ -10,6 +10,7 @@
 - `artefact` (session): a folder with what `make build` makes.
 - `quiet_tables`: the same environment, over copies of the template's tables whose streams no function reads: contract
   tests of a store see only what they wrote themselves.
+- `own_tables`: the same, and no other module sees them: for what counts all that there is.
 - `tests/gateway.py` calls a function's handler with the events of API Gateway.
 """
 
@@ -177,6 +178,18 @@ def copy_tables(stack: Stack, prefix: str) -> str:
 @pytest.fixture
 def quiet_tables(function_environment: None, _table_copies: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TABLE_PREFIX", _table_copies)
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def _own_copies(stack: Stack, request: pytest.FixtureRequest, _table_copies: str) -> str:
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_")
+    return _table_copies if roles.wanted() else copy_tables(stack, f"{name}-")
+
+
+@pytest.fixture
+def own_tables(quiet_tables: None, _own_copies: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE_PREFIX", _own_copies)
     settings.cache_clear()
 
 

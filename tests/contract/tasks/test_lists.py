@@ -16,7 +16,7 @@ from quintet.store.ids import new_id
 from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, SortBy, Status, Task, moved
 from quintet.tasks.store import pages, tasks
 
-pytestmark = pytest.mark.usefixtures("quiet_tables")
+pytestmark = pytest.mark.usefixtures("own_tables")
 
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 SEED = 8
