@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/tasks")
 
 Tag = Annotated[str | None, Header(max_length=128)]
 Key = Annotated[str | None, Header(min_length=1, max_length=255)]
-_PLACE = re.compile(r"\d\|~?\d{15}#[0-9a-z_]{1,80}", re.ASCII)
+_PLACE = re.compile(r"\d\|-?\d{15,16}#[0-9a-z_]{1,80}", re.ASCII)
 # What may not be taken away again: null says that a value is left as it is.
 _NULLABLE = frozenset({"deadline", "assignee_role", "feedback"})
 

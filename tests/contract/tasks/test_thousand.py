@@ -21,7 +21,8 @@ from quintet.store import wire
 from quintet.store.ids import new_id
 from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, SortBy, Status, Task
 from quintet.tasks.store import pages, tasks
-from quintet.tasks.store.listing import Read, plan_of
+from quintet.tasks.store.listing import plan_of
+from tests.contract.tasks.test_lists import in_order
 from tests.gateway import Answer, call
 
 pytestmark = pytest.mark.usefixtures("quiet_tables")
@@ -59,25 +60,35 @@ async def _measure(made: list[Task], word: str) -> None:
     combinations = ((), *((name,) for name in facts), ("status", "type"), tuple(facts))
     ways = itertools.cycle((True, False))
     for owner, asked, by in itertools.product(owners, combinations, SortBy):
-        filters = Filters(**owner, **{name: facts[name] for name in asked})
+        filters, order = Filters(**owner, **{name: facts[name] for name in asked}), Order(by, descending=next(ways))
         with wire.watched(capacity=True) as calls:
-            page = await pages.page(filters, Order(by, descending=next(ways)), PAGE)
-        fitting = sum(map(filters.fit, made))
-        assert page.total == fitting if owner else page.total >= fitting, filters  # others lie in the same tables
-        assert len(page.tasks) == min(page.total, PAGE), filters
+            page = await pages.page(filters, order, PAGE)
+        fitting = in_order(filter(filters.fit, made), order)
+        if owner:
+            assert [task.id for task in page.tasks] == [task.id for task in fitting[:PAGE]], (filters, order)
+            assert page.total == len(fitting), filters
+        else:  # others lie in the same tables
+            assert len(page.tasks) == min(page.total, PAGE), filters
+            assert page.total >= len(fitting), filters
         read = sum(call.units for call in calls)
-        assert read <= len(page.tasks) + 8 + _keys(made, filters, by) / 20 + len(calls), (filters, by, calls)
+        counted = 8 * max(1, len(plan_of(filters, order)))
+        assert read <= len(page.tasks) + counted + _keys(made, filters, order) / 20 + len(calls), (filters, by, calls)
 
 
-def _keys(made: list[Task], filters: Filters, by: SortBy) -> int:
-    """How many keys, or entries, a list may look at: those of the page, or those of its rarest tag or creator."""
-    if isinstance(plan_of(filters, Order(by)), Read):
+def _keys(made: list[Task], filters: Filters, order: Order) -> int:
+    """How many keys, or entries, a list may look at.
+
+    Those of the page; where it is picked from what a creator or a tag has, twice as many as lie before its end, or all;
+    of several, all of the fewest that one of them has.
+    """
+    sources = plan_of(filters, order)
+    held = [in_order(filter(source.holds.fit, made), order) for source in sources]
+    if len(sources) > 1:
+        return min(map(len, held))
+    if sources[0].holds == filters:
         return PAGE + 1
-    owners = [Filters(tags=(tag,)) for tag in filters.tags]
-    if filters.created_by is not None:
-        owners.append(Filters(created_by=filters.created_by))
-    rarest = min(sum(map(owner.fit, made)) for owner in owners)
-    return len(owners) * (2 * rarest + 100)  # of several, all are read until one ends, in growing stretches
+    places = [place for place, task in enumerate(held[0], 1) if filters.fit(task)]
+    return min(len(held[0]), 2 * places[PAGE] + 100) if len(places) > PAGE else len(held[0])
 
 
 def _takes_at_most_twice(getting: str, listing: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from quintet.errors import Failure, Kind
 from quintet.tasks.model import ENDED, MOST_TAGS, Progress, Status, Submission, Task, moved
-from quintet.tasks.store.listing import moves_of
+from quintet.tasks.store.listing import moves_of, rows_of
 from quintet.tasks.store.rows import body_of, head_of, task_of
 from quintet.tasks.telling import became, estimated_completion, progressed
 
@@ -81,21 +81,36 @@ def test_events_hold_the_documents_fields() -> None:
 
 
 @pytest.mark.parametrize("tags", [0, 2, 4])
-def test_a_task_fits_into_a_transaction_with_all_its_company(tags: int) -> None:
-    """Head, body, event, promise, debt, figures, two histograms and the sums, and one of each tag."""
-    task = replace(GIVEN, assignee_role="critic", tags=tuple(map(str, range(tags))), deadline=LATER, run=1)
-    come, _ = moves_of(None, task)
-    assert len(come) + 6 + 3 + tags <= 100
-    begun = moved(task, Status.IN_PROGRESS, LATER)
+def test_a_task_and_all_its_rows_come_in_one_transaction(tags: int) -> None:
+    """Beside them are head, body, event, promise and debt, two histograms and the sums, and one of each tag."""
+    _, come, _ = moves_of(None, _tagged(tags))
+    assert len(come) + 5 + 3 + tags <= 100
+
+
+@pytest.mark.parametrize("tags", [0, 2, 3, 6])
+def test_what_comes_with_a_change_fits_into_its_transaction_and_what_goes_later_is_of_lists_that_the_task_left(
+    tags: int,
+) -> None:
+    """Beside it are head, body, event, debt, figures and a step."""
+    begun = moved(_tagged(tags), Status.IN_PROGRESS, LATER)
     ended = moved(begun, Status.COMPLETED, LATER + timedelta(minutes=1))
-    come, gone = moves_of(begun, ended)
-    assert len(come) + len(gone) + 2 + 3 + 3 + tags <= 100
+    retold, come, gone = moves_of(begun, ended)
+    left = 100 - (len(retold) + len(come) + 6 + 3 + tags)
+    assert left >= 0
+    lists = {row.list for row in rows_of(ended)}
+    assert not any(row.list in lists for row in gone[left:])
 
 
-def test_the_entries_of_any_change_fit_into_a_transaction() -> None:
+def test_what_entries_tell_changes_with_the_task() -> None:
+    """It is the one thing that no reader could tell to be older, or newer."""
     tags = tuple(map(str, range(2 * MOST_TAGS)))
-    task = replace(GIVEN, tags=tags[:MOST_TAGS])
-    come, gone = moves_of(task, task.changed(LATER, tags=tags[MOST_TAGS:], priority="high"))
-    entries = [row for row in (*come, *gone) if row.told is not None]
-    assert len(entries) == 2 * MOST_TAGS + 1
-    assert len(entries) + 2 + 3 + 3 + 2 * MOST_TAGS <= 100
+    for kept in range(MOST_TAGS + 1):
+        task = replace(GIVEN, tags=tags[:MOST_TAGS], created_by="ada")
+        after = moved(task, Status.IN_PROGRESS, LATER, tags=tags[kept : kept + MOST_TAGS], assignee_role="critic")
+        retold, _, _ = moves_of(task, after)
+        assert retold
+        assert len(retold) + 6 + 3 + MOST_TAGS + kept <= 100
+
+
+def _tagged(tags: int) -> Task:
+    return replace(GIVEN, assignee_role="critic", tags=tuple(map(str, range(tags))), deadline=LATER, run=1)

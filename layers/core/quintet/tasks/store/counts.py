@@ -18,12 +18,12 @@ from pynamodb.expressions.operand import Path
 
 from quintet.store import wire
 from quintet.store.transactions import Write
-from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Status, Task
+from quintet.tasks.model import Filters, Task
+from quintet.tasks.store.facts import digits_of, pattern_of
 from quintet.tasks.store.items import PartItem
 
 SHARDS = 8
 PART, SUMS = "cells", "sums"
-_FACES: tuple[Sequence[str], ...] = ([*Status], TYPES, PRIORITIES, ("", *ROLES))
 
 
 def moves(before: Task | None, after: Task) -> Iterator[Write]:
@@ -41,29 +41,30 @@ def moves(before: Task | None, after: Task) -> Iterator[Write]:
         yield _change(_key("all", _shard(after.id)), SUMS, _of_sums(changes["all"]))
 
 
-def keys_of(filters: Filters) -> list[dict[str, Any]] | None:
-    """The items that say how many tasks fit. None where none do: of several tags, or of a tag and a creator."""
-    if len(filters.tags) + (filters.created_by is not None) > 1:
-        return None
-    name, part = "all", PART
-    if filters.tags:
-        name = f"g={filters.tags[0]}"
-    elif filters.created_by is not None:
-        name = f"c={filters.created_by}"
-    elif len(_asked(filters).replace(".", "")) <= len("n0"):
-        part = SUMS
-    return [wire.to_item({"id": _key(name, shard), "part": part}) for shard in range(SHARDS)]
+def keys_of(filters: Filters) -> list[dict[str, Any]]:
+    """The items that say how many tasks fit; of several tags, or of a tag and a creator, how many of each."""
+    owners = list(_owners(filters.created_by, filters.tags))
+    part = PART if owners or len(_asked(filters).replace(".", "")) > len("n0") else SUMS
+    return [
+        wire.to_item({"id": _key(name, shard), "part": part}) for name in owners or ["all"] for shard in range(SHARDS)
+    ]
 
 
 def sum_of(items: Iterable[Mapping[str, Any]], filters: Filters) -> int:
-    """Of items as DynamoDB tells them: there may be thousands of cells. What does not count is passed over."""
+    """How many tasks fit, by items as DynamoDB tells them: there may be thousands of cells. `filters` names no more
+    than one tag or creator, and the items of others are passed over.
+    """
+    (name,) = tuple(_owners(filters.created_by, filters.tags)) or ("all",)
     asked = _asked(filters)
     fits = re.compile(asked).fullmatch
     number = 0
     for item in items:
-        if item["part"]["S"] == SUMS:
+        part = item["part"]["S"]
+        if part not in {PART, SUMS} or item["id"]["S"].rpartition("#")[0] != f"count#{name}":
+            continue
+        if part == SUMS:
             number += int(item[asked]["N"]) if asked in item else 0
-        elif item["part"]["S"] == PART:
+        else:
             number += sum(int(content["N"]) for cell, content in item.items() if fits(cell))
     return number
 
@@ -85,12 +86,17 @@ async def read_raw(table: str, keys: Sequence[dict[str, Any]]) -> list[dict[str,
 
 
 def _histograms(task: Task) -> Iterable[str]:
-    return ("all", f"c={task.created_by}", *(f"g={tag}" for tag in task.tags))
+    return ("all", *_owners(task.created_by, task.tags))
+
+
+def _owners(creator: str | None, tags: Iterable[str]) -> Iterator[str]:
+    if creator is not None:
+        yield f"c={creator}"
+    yield from (f"g={tag}" for tag in tags)
 
 
 def _cell(task: Task) -> str:
-    facts = (task.status, task.type, task.priority, task.assignee_role or "")
-    return "n" + "".join(str(face.index(fact)) for face, fact in zip(_FACES, facts, strict=True))
+    return f"n{digits_of(task)}"
 
 
 def _key(name: str, shard: int) -> str:
@@ -103,9 +109,7 @@ def _shard(task_id: str) -> int:
 
 def _asked(filters: Filters) -> str:
     """The name of the sum of what fits: a cell's, with dots for what is not asked."""
-    asked = (filters.status, filters.type, filters.priority, filters.role)
-    digits = ("." if value is None else str(face.index(value)) for face, value in zip(_FACES, asked, strict=True))
-    return "n" + "".join(digits)
+    return f"n{pattern_of(filters)}"
 
 
 def _of_sums(cells: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -1,55 +1,49 @@
-"""Where a task stands in the lists, pure: every combination of filters is a partition of its own, in three orders.
+"""Where a task stands in the lists, pure: every combination of filters is a partition of its own, in four orders.
 
 A list must read what it answers and no more, whatever the filters and the order, and must know its total. So a task has
 a row (two short keys, nothing else) in the partition of each of the 16 combinations of status, type, priority and role,
-in those of its creator (alone, with its status, with its priority), and in those of each of its tags (alone, with its
-priority). A page is one Query of keys and one read of the tasks it names.
+in those of its creator (alone and with its status), and in those of each of its tags. A page is one Query of keys and
+one read of the tasks it names.
 
-What is asked of a creator or a tag beyond that, or of several tags, would be partitions without number. Their rows in
-the order of creation are entries: they tell what filters and orders ask, and some 25 of them are a unit. Such a list is
-picked from the entries of the creator, or of one tag (the rarest), and no task is read that is not answered.
+Places in the order of priorities begin with the priority's rank: a priority in the order of creation is a stretch of
+them, and needs no partition. Deadlines begin with the tasks that have none: from the end on they come last, as they
+should; the other way they are a second Query, if the first has not filled the page.
+
+What is asked of a creator or a tag beyond that, or of several tags, would be partitions without number. Their rows are
+entries: they tell what filters ask, and some 25 of them are a unit. Such a list is picked from the entries of the
+creator, or of one tag (the rarest), in its order, and no task is read that is not answered.
 
 Rows are written in the transaction that changes the task, so a list is as consistent as the task. They are never shared
 between tasks, so transactions do not cancel each other. What that costs: creating a task with three tags writes some 80
-items, a change of status 95, a step forward 50, a hundredth of a cent at the most. A transaction takes 100, enough for
-four tags. (Where it is more, new rows are written before it, old ones go after it, and readers pass over a row whose
-task has left it; entries are always in it.) Secondary indexes were no way: a table has 20 at the most, each with one
-order, and they lag behind.
+items, a change of status 105, a step forward 50, a hundredth of a cent at the most. A transaction takes 100: what is
+more (with three tags, a few of the old rows) goes after it, and readers pass over a row whose task has left the list.
+Secondary indexes were no way: a table has 20 at the most, each with one order, and they lag behind.
 
 The busiest partition, all tasks by creation, takes two writes a task: some 500 new tasks a second.
-
-Priorities are four: that order is four partitions read one after the other.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any
 
 from quintet.store.clock import millis, sortable
 from quintet.tasks.model import PRIORITIES, Filters, Order, SortBy, Status, Task
+from quintet.tasks.store.facts import DIGITS, digits_of, pattern_of
 
 RUNNING = "running"  # tasks that an execution works on, those first that have not moved for longest
-_NONE_YET = "~"  # after every digit: what has no deadline comes last
 WHOLE = (" ", "~~")
+_NONE_YET = "-"  # before every digit: from the end on, what has no deadline comes last
 _LETTERS = {"status": "s", "type": "t", "priority": "p", "role": "r"}
-_ORDERS = (SortBy.CREATED, SortBy.UPDATED, SortBy.DEADLINE)
-
-
-class Entry(NamedTuple):
-    """What lists are told of a task. Moments are milliseconds."""
-
-    id: str
-    created: int
-    status: str
-    type: str
-    priority: str
-    assignee_role: str | None
-    created_by: str
-    tags: Sequence[str]
-    updated: int
-    deadline: int | None
+_BY_RANK = (SortBy.CREATED, SortBy.PRIORITY)  # of one priority both are the order of creation
+_PLACES = {
+    SortBy.CREATED: re.compile(r"\d{15}#"),
+    SortBy.UPDATED: re.compile(r"\d{15}#"),
+    SortBy.PRIORITY: re.compile(r"\d{16}#"),
+    SortBy.DEADLINE: re.compile(rf"{_NONE_YET}?\d{{15}}#"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,72 +57,59 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of one partition, `first` to `last`."""
+    """A stretch of the partition of what has this name, in an order, `first` to `last`."""
 
-    list: str
+    name: str
+    by: SortBy
     first: str = WHOLE[0]
     last: str = WHOLE[1]
 
+    @property
+    def list(self) -> str:
+        return f"{self.name}|{self.by}"
+
+    def has(self, place: str) -> bool:
+        """Whether it is a place there, taken or not."""
+        return self.first <= place <= self.last and _PLACES[self.by].match(place) is not None
+
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """Segments to be read one after the other: they are the list."""
+class Source:
+    """Segments that one after the other have the tasks of `holds` in the order that was asked for."""
 
     segments: tuple[Segment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """Each of these partitions has an entry of all tasks that fit, and of others."""
-
-    lists: tuple[str, ...]
-
-
-def entry_of(task: Task) -> Entry:
-    return Entry(
-        task.id,
-        millis(task.created_at),
-        task.status,
-        task.type,
-        task.priority,
-        task.assignee_role,
-        task.created_by,
-        task.tags,
-        millis(task.updated_at),
-        millis(task.deadline) if task.deadline else None,
-    )
-
-
-def entry_at(place: str, told: str) -> Entry:
-    created, _, task_id = place.partition("#")
-    return Entry(task_id, int(created), *json.loads(told))
+    holds: Filters
 
 
 def rows_of(task: Task) -> frozenset[Row]:
-    entry = entry_of(task)
-    owners = (f"c={task.created_by}", *(f"g={tag}" for tag in task.tags))
-    names = [*_combinations(entry), f"s={task.status}&c={task.created_by}"]
-    places = {sort: place_of(entry, sort) for sort in _ORDERS}
-    created = places[SortBy.CREATED]
-    told = json.dumps(entry[2:], separators=(",", ":"), ensure_ascii=False)
-    rows = {Row(f"{name}|{sort}", place) for name in names for sort, place in places.items()}
-    for owner in owners:
-        rows |= {Row(f"{owner}|{sort}", places[sort]) for sort in (SortBy.UPDATED, SortBy.DEADLINE)}
-        rows |= {Row(f"{owner}|{SortBy.CREATED}", created, told)}
-        rows |= {Row(f"p={task.priority}&{owner}|{SortBy.CREATED}", created)}
+    places = {sort: place_of(task, sort) for sort in SortBy}
+    rows: set[Row] = set()
+    for facts in _combinations(task):
+        orders = [SortBy.UPDATED, SortBy.DEADLINE] if "priority" in facts else SortBy
+        rows |= {Row(f"{_name(facts)}|{sort}", places[sort]) for sort in orders}
+    told = _told_of(task)
+    creator = f"c={task.created_by}"
+    for name in (creator, _name({"status": task.status}, creator), *(f"g={tag}" for tag in task.tags)):
+        rows |= {Row(f"{name}|{sort}", place, told) for sort, place in places.items()}
     if task.run and not task.ended:
         rows.add(Row(RUNNING, places[SortBy.UPDATED]))
     if task.submission is not None and not task.ended:
         working = task.run > 0 and task.status is Status.IN_PROGRESS
-        rows.add(Row((working_list if working else waiting_list)(task.submission.role), created))
+        rows.add(Row((working_list if working else waiting_list)(task.submission.role), places[SortBy.CREATED]))
     return frozenset(rows)
 
 
-def moves_of(before: Task | None, after: Task) -> tuple[list[Row], list[Row]]:
-    """The rows that come, or tell something else now, and those that go."""
+def moves_of(before: Task | None, after: Task) -> tuple[list[Row], list[Row], list[Row]]:
+    """The rows that tell something else now, those that come, and those that go: entries first, and last those of lists
+    that the task leaves for good, for readers see that.
+    """
     was = {(row.list, row.place): row for row in rows_of(before)} if before else {}
     now = {(row.list, row.place): row for row in rows_of(after)}
-    return [row for key, row in now.items() if was.get(key) != row], [row for key, row in was.items() if key not in now]
+    lists = {name for name, _ in now}
+    retold = [row for key, row in now.items() if key in was and was[key] != row]
+    come = [row for key, row in now.items() if key not in was]
+    gone = [row for key, row in was.items() if key not in now]
+    return retold, sorted(come, key=_is_bare), sorted(gone, key=lambda row: (_is_bare(row), row.list not in lists))
 
 
 def working_list(role: str) -> str:
@@ -141,82 +122,100 @@ def waiting_list(role: str) -> str:
     return f"waiting|{role}"
 
 
-def place_of(entry: Entry, sort: SortBy) -> str:
-    if sort is SortBy.UPDATED:
-        return f"{sortable(entry.updated)}#{entry.id}"
-    moment = entry.deadline if sort is SortBy.DEADLINE else entry.created
-    if moment is None:
-        return f"{_NONE_YET}{sortable(entry.created)}#{entry.id}"
-    return f"{sortable(moment)}#{entry.id}"
+def place_of(task: Task, sort: SortBy) -> str:
+    created = sortable(millis(task.created_at))
+    match sort:
+        case SortBy.UPDATED:
+            moment = sortable(millis(task.updated_at))
+        case SortBy.PRIORITY:
+            moment = f"{PRIORITIES.index(task.priority)}{created}"
+        case SortBy.DEADLINE:
+            moment = sortable(millis(task.deadline)) if task.deadline else f"{_NONE_YET}{created}"
+        case _:
+            moment = created
+    return f"{moment}#{task.id}"
 
 
 def task_at(place: str) -> str:
     return place.partition("#")[2]
 
 
-def plan_of(filters: Filters, order: Order) -> Read | Pick:
-    asked = _asked(filters)
-    owners = [f"g={tag}" for tag in filters.tags]
+def plan_of(filters: Filters, order: Order) -> tuple[Source, ...]:
+    """Each of these has all tasks that fit. Where there is one that holds what is asked, it is the list itself."""
+    facts = _asked(filters)
+    if filters.created_by is None and not filters.tags:
+        return (Source(_segments(facts, "", order), filters),)
+    sources = [_source_of(Filters(tags=(tag,)), f"g={tag}", {}, filters, order) for tag in filters.tags]
     if filters.created_by is not None:
-        owners.append(f"c={filters.created_by}")
-    if owners and not _has_partitions(filters, order, owners):
-        return Pick(tuple(f"{owner}|{SortBy.CREATED}" for owner in owners))
-    if order.by is SortBy.PRIORITY or (owners and "priority" in asked):
-        wanted = [filters.priority] if filters.priority else list(PRIORITIES)
-        names = [_name(asked | {"priority": each}, owners) for each in wanted]
-        if order.descending:
-            names.reverse()
-        return Read(tuple(Segment(f"{name}|{SortBy.CREATED}") for name in names))
-    return Read(_segments(_name(asked, owners), order))
+        owner = Filters(created_by=filters.created_by)
+        status = {"status": facts["status"]} if "status" in facts else {}
+        sources.append(_source_of(owner, f"c={filters.created_by}", status, filters, order))
+    return tuple(sources)
 
 
-def sort_key(entry: Entry, order: Order) -> tuple[int, str]:
-    """For what is put in order after reading; with `descending` this is to be reversed."""
-    place = place_of(entry, order.by)
-    if order.by is SortBy.PRIORITY:
-        return PRIORITIES.index(entry.priority), place
-    if order.by is SortBy.DEADLINE:
-        return int((entry.deadline is None) is not order.descending), place
-    return 0, place
+def fits(filters: Filters, holds: Filters) -> Callable[[str], bool]:
+    """Whether what an entry of those that are held tells is what is asked."""
+    like = re.compile(pattern_of(filters))
+    wanted = set(filters.tags) - set(holds.tags)
+    creator = None if filters.created_by == holds.created_by else filters.created_by
+
+    def fit(told: str) -> bool:
+        if like.match(told) is None:
+            return False
+        if not wanted and creator is None:
+            return True
+        by, *tags = json.loads(told[DIGITS:])
+        return (creator is None or by == creator) and wanted.issubset(tags)
+
+    return fit
 
 
-def _asked(filters: Filters) -> dict[str, str]:
+def _source_of(owner: Filters, name: str, facts: dict[str, Any], filters: Filters, order: Order) -> Source:
+    """`facts` are those for which the owner has partitions."""
+    if filters.priority is not None and order.by in _BY_RANK:
+        facts = facts | {"priority": filters.priority}
+    return Source(_segments(facts, name, order), replace(owner, **facts))
+
+
+def _segments(facts: dict[str, Any], owner: str, order: Order) -> tuple[Segment, ...]:
+    """Of the partition that has these facts, in the order that was asked for."""
+    if order.by in _BY_RANK and "priority" in facts:
+        rank = str(PRIORITIES.index(facts["priority"]))
+        rest = {name: value for name, value in facts.items() if name != "priority"}
+        return (Segment(_name(rest, owner), SortBy.PRIORITY, rank, f"{rank}~"),)
+    name = _name(facts, owner)
+    if order.by is SortBy.DEADLINE and not order.descending:
+        return (Segment(name, order.by, "0"), Segment(name, order.by, last=f"{_NONE_YET}~"))
+    return (Segment(name, order.by),)
+
+
+def _asked(filters: Filters) -> dict[str, Any]:
     asked = {"status": filters.status, "type": filters.type, "priority": filters.priority, "role": filters.role}
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _segments(name: str, order: Order) -> tuple[Segment, ...]:
-    partition = f"{name}|{order.by}"
-    if order.by is SortBy.DEADLINE:
-        return Segment(partition, " ", "9~"), Segment(partition, _NONE_YET, "~~")
-    return (Segment(partition),)
-
-
-def _has_partitions(filters: Filters, order: Order, owners: Sequence[str]) -> bool:
-    """Whether what is asked of a creator, or of a tag, is a list of its own."""
-    if len(owners) > 1:
-        return False
-    asked = _asked(filters).keys()
-    if asked == {"priority"}:
-        return order.by in {SortBy.CREATED, SortBy.PRIORITY}
-    if asked == {"status"}:
-        return filters.created_by is not None and order.by is not SortBy.PRIORITY
-    return not asked
-
-
-def _combinations(entry: Entry) -> Iterator[str]:
+def _combinations(task: Task) -> Iterator[dict[str, Any]]:
     facts = {
-        "status": entry.status,
-        "type": entry.type,
-        "priority": entry.priority,
-        **({"role": entry.assignee_role} if entry.assignee_role else {}),
+        "status": str(task.status),
+        "type": task.type,
+        "priority": task.priority,
+        **({"role": task.assignee_role} if task.assignee_role else {}),
     }
     for size in range(len(facts) + 1):
         for chosen in combinations(facts, size):
-            yield _name({name: facts[name] for name in chosen})
+            yield {name: facts[name] for name in chosen}
 
 
-def _name(facts: dict[str, str], owners: Sequence[str] = ()) -> str:
+def _name(facts: dict[str, Any], owner: str = "") -> str:
     """An owner comes last: nobody can name himself, or a tag, like another list."""
     told = [f"{letter}={facts[name]}" for name, letter in _LETTERS.items() if name in facts]
-    return "&".join((*told, *owners)) or "all"
+    return "&".join((*told, *([owner] if owner else []))) or "all"
+
+
+def _told_of(task: Task) -> str:
+    """Its facts in digits, and whose it is."""
+    return digits_of(task) + json.dumps([task.created_by, *task.tags], separators=(",", ":"), ensure_ascii=False)
+
+
+def _is_bare(row: Row) -> bool:
+    return row.told is None

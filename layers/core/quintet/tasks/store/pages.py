@@ -1,21 +1,20 @@
 """Pages of lists: keys are read in the order of the list, then the tasks of the page and nothing else."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from quintet.errors import Failure, Kind
 from quintet.settings import settings
 from quintet.store import wire
-from quintet.tasks.model import Filters, Order, SortBy, Summary
+from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, Status, Summary
 from quintet.tasks.shapes import HEAD
 from quintet.tasks.store import counts
-from quintet.tasks.store.listing import WHOLE, Entry, Read, Segment, entry_at, plan_of, sort_key, task_at
+from quintet.tasks.store.listing import WHOLE, Segment, Source, fits, plan_of, task_at
 from quintet.tasks.store.rows import summaries_of
 from quintet.tasks.store.tasks import head_key, read_parts
 
-_FIRST, _MOST = 100, 1000  # rows of a request, where it is not known how many it will take
+_FEWEST, _MOST = 100, 1000  # entries of a request, where only some fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +26,43 @@ class Listed:
     after: str | None
 
 
+class _Found(NamedTuple):
+    """A row, by the cursor that leads beyond it."""
+
+    cursor: str
+    told: str
+
+
 async def page(filters: Filters, order: Order, limit: int, offset: int = 0, after: str | None = None) -> Listed:
     """`after` is where the page before ended: `offset` counts from there. What it skips is not free: its keys are read.
 
-    A cursor is a place in the order, with the number of its stretch before it: whatever has been there may be gone.
+    A cursor is a place in the order, with the number of its segment before it: whatever has been there may be gone.
     """
-    plan = plan_of(filters, order)
-    counters = counts.keys_of(filters)
-    if isinstance(plan, Read):
-        cursors = await _read(plan, order, offset + limit + 1, after)
-        return await _shown(cursors[offset:], limit, filters, counters or [])
-    if counters is not None and order.by is SortBy.CREATED:
-        cursors = await _picked(plan.lists[0], filters, order, offset + limit + 1, after)
-        return await _shown(cursors[offset:], limit, filters, counters)
-    entries = sorted(
-        (sort_key(entry, order) for entry in await _shortest(plan.lists) if filters.fit(entry)),
-        reverse=order.descending,
-    )
-    cursors = [f"{rank}|{place}" for rank, place in entries if after is None or _beyond((rank, place), after, order)]
-    return await _shown(cursors[offset : offset + limit + 1], limit, filters, len(entries))
+    sources = plan_of(filters, order)
+    _check(after, sources[0])
+    number = offset + limit + 1
+    if len(sources) > 1:
+        found, total = await _of_several(sources, filters, order, after)
+        return await _shown(found[offset:number], limit, filters, total)
+    if sources[0].holds == filters:
+        found = await _read(sources[0], order, number, after)
+        return await _shown(found[offset:], limit, filters, None)
+    found, known = await _picked(sources[0], filters, order, number, after)
+    return await _shown(found[offset:], limit, filters, known)
 
 
-async def _shown(cursors: Sequence[str], limit: int, filters: Filters, total: int | Sequence[dict[str, Any]]) -> Listed:
-    """`cursors` has one more than was asked for, if there is one more; `total` may be the keys of what counts it."""
-    chosen, more = cursors[:limit], len(cursors) > limit
-    counters = [] if isinstance(total, int) else total
-    wanted = [_task_of(each) for each in chosen]
+async def _shown(found: Sequence[_Found], limit: int, filters: Filters, total: int | None) -> Listed:
+    """`found` has one more than was asked for, if there is one more. What is not counted yet is counted here."""
+    chosen, more = found[:limit], len(found) > limit
+    counters = counts.keys_of(filters) if total is None else []
+    wanted = [task_at(each.cursor) for each in chosen]
     items = {item["id"]["S"]: item for item in await read_parts([*counters, *map(head_key, wanted)])}
-    found = summaries_of([(each, _told(items[each])) for each in wanted if each in items])
+    shown = summaries_of([(each, _told(items[each])) for each in wanted if each in items])
     # A row may be older than its task.
     return Listed(
-        list(filter(filters.fit, found)),
-        total if isinstance(total, int) else counts.sum_of(items.values(), filters),
-        chosen[-1] if more else None,
+        list(filter(filters.fit, shown)),
+        counts.sum_of(items.values(), filters) if total is None else total,
+        chosen[-1].cursor if more else None,
     )
 
 
@@ -69,62 +72,89 @@ def _told(item: Mapping[str, Any]) -> str:
     return told
 
 
-def _beyond(key: tuple[int, str], after: str, order: Order) -> bool:
-    rank, _, place = after.partition("|")
-    return key < (int(rank), place) if order.descending else key > (int(rank), place)
+async def _of_several(
+    sources: Sequence[Source], filters: Filters, order: Order, after: str | None
+) -> tuple[list[_Found], int]:
+    """What fits beyond `after`, and how many fit at all: to know that, all of the smallest source has to be read."""
+    counters = await read_parts(counts.keys_of(filters))
+    owners = (replace(filters, created_by=each.holds.created_by, tags=each.holds.tags) for each in sources)
+    most = min(counts.sum_of(counters, owner) for owner in owners)
+    sizes = [counts.sum_of(counters, each.holds) for each in sources]
+    source = sources[sizes.index(min(sizes))]
+    fit = fits(filters, source.holds)
+    found: dict[str, _Found] = {}
+    at_once, last = max(min(sizes) + 1, _FEWEST), None
+    while len(found) < most:
+        rows = await _read(source, order, at_once, last)
+        found |= {task_at(row.cursor): row for row in rows if fit(row.told)}
+        if len(rows) < at_once:
+            break
+        last = rows[-1].cursor
+    return [row for row in found.values() if after is None or _beyond(row.cursor, after, order)], len(found)
 
 
-def _task_of(cursor: str) -> str:
-    return task_at(cursor.partition("|")[2])
+async def _picked(
+    source: Source, filters: Filters, order: Order, number: int, after: str | None
+) -> tuple[list[_Found], int | None]:
+    """At most `number` of those that fit, read as far as that takes, and how many fit, if that had to be known."""
+    fit = fits(filters, source.holds)
+    found: list[_Found] = []
+    total: int | None = None
+    one_in, last, ended = _likely(filters, source.holds), after, False
+    while not ended and len(found) < number:
+        if one_in is None:
+            counters = await read_parts(counts.keys_of(filters))
+            total = counts.sum_of(counters, filters)
+            one_in = counts.sum_of(counters, source.holds) / max(1, total)
+        if after is None and len(found) == total:
+            break
+        at_once = max(_FEWEST, min(int(1.25 * one_in * (number - len(found))), _MOST))
+        rows = await _read(source, order, at_once, last)
+        found += [row for row in rows if fit(row.told)]
+        last, ended = rows[-1].cursor if rows else last, len(rows) < at_once
+        if total is None:
+            one_in = None  # what was likely is not so
+    return found[:number], total
 
 
-async def _read(plan: Read, order: Order, number: int, after: str | None) -> list[str]:
-    """At most `number` cursors."""
-    index, _, place = (after or "0|").partition("|")
-    if after and not any(segment.first <= place <= segment.last for segment in plan.segments[int(index) :][:1]):
+def _likely(filters: Filters, holds: Filters) -> float | None:
+    """One in so many entries fits: worth a try where a single thing more is asked. Else counting comes first."""
+    faces = ((Status, "status"), (TYPES, "type"), (PRIORITIES, "priority"), (ROLES, "role"))
+    asked = [len(face) for face, name in faces if getattr(filters, name) != getattr(holds, name)]
+    return asked[0] if len(asked) == 1 else None
+
+
+def _check(after: str | None, source: Source) -> None:
+    if after is None:
+        return
+    index, place = _place_of(after)
+    if not any(segment.has(place) for segment in source.segments[index : index + 1]):
         issue = "Belongs to a list in another order"
         raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
-    found: list[str] = []
-    for stretch, segment in enumerate(plan.segments[int(index) :], int(index)):
+
+
+def _place_of(cursor: str) -> tuple[int, str]:
+    index, _, place = cursor.partition("|")
+    return int(index), place
+
+
+def _beyond(cursor: str, after: str, order: Order) -> bool:
+    """Segments are read one after the other, whichever way each of them is."""
+    (segment, place), (there, that) = _place_of(cursor), _place_of(after)
+    return segment > there or (segment == there and (place < that if order.descending else place > that))
+
+
+async def _read(source: Source, order: Order, number: int, after: str | None) -> list[_Found]:
+    """At most `number`, beyond `after`."""
+    index, place = (0, "") if after is None else _place_of(after)
+    found: list[_Found] = []
+    for at, segment in enumerate(source.segments[index:], index):
         rows = await _rows(segment, order.descending, number - len(found), place)
-        found += [f"{stretch}|{row['place']['S']}" for row in rows]
+        found += [_Found(f"{at}|{row['place']['S']}", row["told"]["S"] if "told" in row else "") for row in rows]
         if len(found) == number:
             break
         place = ""
     return found
-
-
-async def _picked(name: str, filters: Filters, order: Order, number: int, after: str | None) -> list[str]:
-    """At most `number` of the cursors of those that fit, read as far as that takes."""
-    place, at_once = (after or "0|").partition("|")[2], max(_FIRST, number)
-    found: list[str] = []
-    while True:
-        rows = await _rows(Segment(name), order.descending, at_once, place)
-        found += [f"0|{sort_key(entry, order)[1]}" for entry in _entries(rows) if filters.fit(entry)]
-        if len(found) >= number or len(rows) < at_once:
-            return found[:number]
-        place, at_once = rows[-1]["place"]["S"], min(2 * at_once, _MOST)
-
-
-async def _shortest(names: Sequence[str]) -> list[Entry]:
-    """All entries of one of these partitions: that which is found to end first, while all are read."""
-    at_once = _FIRST
-    rows: list[list[dict[str, Any]]] = [[] for _ in names]
-    while True:
-        places = [each[-1]["place"]["S"] if each else "" for each in rows]
-        more = await asyncio.gather(
-            *(_rows(Segment(name), False, at_once, place) for name, place in zip(names, places, strict=True))
-        )
-        for all_of, new in zip(rows, more, strict=True):
-            all_of += new
-        ended = [all_of for all_of, new in zip(rows, more, strict=True) if len(new) < at_once]
-        if ended:
-            return _entries(min(ended, key=len))
-        at_once = min(2 * at_once, _MOST)
-
-
-def _entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    return [entry_at(row["place"]["S"], row["told"]["S"]) for row in rows]
 
 
 async def _rows(segment: Segment, descending: bool, limit: int, after: str) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def add(task: Task, promise: Promise | None, *also: Write) -> None:
         # One that has expired may still lie there: time to live takes its time.
         free = PartItem.id.does_not_exist() | (PartItem.expires_at < epoch(task.created_at))
         writes.append(lambda tx: tx.save(item, condition=free))
-    come, _ = moves_of(None, task)
+    _, come, _ = moves_of(None, task)
     try:
         _write([*writes, lambda tx: _parts(tx, None, task), *counts.moves(None, task), *also], come, [])
     except Unmet:
@@ -91,22 +91,21 @@ def add(task: Task, promise: Promise | None, *also: Write) -> None:
 
 def change(before: Task, after: Task, *also: Write) -> None:
     """Raises Unmet(0) when somebody else has changed the task since it was read."""
-    writes: list[Write] = [lambda tx: _parts(tx, before, after), *counts.moves(before, after), *also]
-    _write(writes, *moves_of(before, after))
+    retold, come, gone = moves_of(before, after)
+    writes: list[Write] = [lambda tx: _parts(tx, before, after), *counts.moves(before, after), *map(_placed, retold)]
+    _write([*writes, *also], come, gone)
 
 
 def _write(writes: Sequence[Write], come: Sequence[Row], gone: Sequence[Row]) -> None:
-    """With the rows that come and go, as far as a transaction takes them; entries it always takes."""
-    if len(writes) + 1 + len(come) + len(gone) <= _MOST_WRITES:  # a task is two items
-        write_together([*writes, *map(_placed, come), *map(_left, gone)])
-        return
-    entries = [*map(_placed, filter(_is_entry, come)), *map(_left, filter(_is_entry, gone))]
-    with RowItem.batch_write() as batch:
-        for row in come:
-            if not _is_entry(row):
+    """With the rows that come and go, as far as a transaction takes them: the rest come before it, or go after it."""
+    left = _MOST_WRITES - len(writes) - 1  # a task is two items
+    coming, going = come[:left], gone[: max(0, left - len(come))]
+    if come[left:]:
+        with RowItem.batch_write() as batch:
+            for row in come[left:]:
                 batch.save(_item(row))
-    write_together([*writes, *entries])
-    _leave([row for row in gone if not _is_entry(row)])
+    write_together([*writes, *map(_placed, coming), *map(_left, going)])
+    _leave(gone[len(going) :])
 
 
 def _leave(rows: Iterable[Row]) -> None:
@@ -195,7 +194,3 @@ def _left(row: Row) -> Write:
 
 def _item(row: Row) -> RowItem:
     return RowItem(row.list, row.place, told=row.told)
-
-
-def _is_entry(row: Row) -> bool:
-    return row.told is not None

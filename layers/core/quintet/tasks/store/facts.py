@@ -1,0 +1,19 @@
+"""What most filters ask of a task, in four digits: its status, type, priority and role."""
+
+from collections.abc import Sequence
+
+from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Status, Task
+
+_FACES: tuple[Sequence[str], ...] = ([*Status], TYPES, PRIORITIES, ("", *ROLES))
+DIGITS = len(_FACES)
+
+
+def digits_of(task: Task) -> str:
+    facts = (task.status, task.type, task.priority, task.assignee_role or "")
+    return "".join(str(face.index(fact)) for face, fact in zip(_FACES, facts, strict=True))
+
+
+def pattern_of(filters: Filters) -> str:
+    """The digits of what fits, as a regular expression: dots for what is not asked."""
+    asked = (filters.status, filters.type, filters.priority, filters.role)
+    return "".join("." if value is None else str(face.index(value)) for face, value in zip(_FACES, asked, strict=True))
