@@ -455,3 +455,23 @@ async def test_a_transactions_entries_that_the_stream_tells_in_any_order_are_tol
     one, two, three, four = house.happen(*["task.progress"] * 4, task_id="task_1")
     await house.telling.pass_on([one, three, two, four])
     assert house.seqs("a") == [1, 2, 3, 4]
+
+
+@on_a_loop
+async def test_whoever_is_told_of_much_is_heard_in_between(house: House) -> None:
+    house.happen(*["task.progress"] * 1000, task_id="task_1")
+    await house.open("a", caller("viewer"))
+    begun = asyncio.Event()
+
+    async def under_way(_connection_id: str) -> None:
+        await asyncio.sleep(0)  # as to a network
+        if house.seqs("a"):
+            begun.set()
+
+    house.poster.under_way = under_way
+    replay = asyncio.create_task(house.say("a", {"type": "subscribe", "events": ["task_progress"], "since": 0}))
+    await begun.wait()
+    await house.say("a", {"type": "unsubscribe"})
+    await replay
+    assert house.seqs("a") == [*range(1, len(house.seqs("a")) + 1)]
+    assert len(house.seqs("a")) < 1000

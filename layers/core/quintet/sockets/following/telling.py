@@ -90,6 +90,7 @@ class Telling:
             reached = await self._tell(follower, by, known)
             if reached is None or reached >= goal or reached == follower.cursor:
                 return
+            await asyncio.sleep(1.5 * _WAIT)  # whoever waits for it, with a new subscription say, looks in between
 
     async def _tell(self, follower: Follower, by: str, known: Sequence[Entry]) -> int | None:
         """A stretch of the log: up to which entry. None: it is gone."""
