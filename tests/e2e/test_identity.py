@@ -92,7 +92,7 @@ def with_provider(stack: Stack, provider_process: Provider) -> Iterator[None]:
 def test_a_person_signs_in_elsewhere(stack: Stack) -> None:
     away = stack.request("GET", "/v1/auth/oauth2/custom", allow_redirects=False)
     assert away.status_code == 302, away.text
-    back = requests.get(away.headers["location"], allow_redirects=False, timeout=10).headers["location"]
+    back = requests.get(away.headers["location"], allow_redirects=False, timeout=60).headers["location"]
     cookie = away.headers["set-cookie"].partition(";")[0]
     path = "/v1/auth/oauth2/custom/callback?" + back.partition("?")[2]
     answer = stack.request("GET", path, headers={"Cookie": cookie})

@@ -36,7 +36,7 @@ class Browser:
 
     def visit(self, url: str) -> dict[str, str]:
         """The provider's page, which sends back at once: answers what it sends back."""
-        answer = requests.get(url, allow_redirects=False, timeout=10)
+        answer = requests.get(url, allow_redirects=False, timeout=60)
         assert answer.status_code == 302, answer.text
         back = urlsplit(answer.headers["location"])
         assert back.path == CALLBACK

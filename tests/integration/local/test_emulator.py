@@ -26,7 +26,7 @@ def list_tables(endpoint: Endpoint, **extra: str) -> requests.Response:
     )
     credentials = Credentials(endpoint.access_key, endpoint.secret_key)
     SigV4Auth(credentials, "dynamodb", endpoint.region).add_auth(request)
-    return requests.post(endpoint.url, data=b"{}", headers={**request.headers, **extra}, timeout=10)
+    return requests.post(endpoint.url, data=b"{}", headers={**request.headers, **extra}, timeout=60)
 
 
 def test_answers_a_request_signed_with_this_runs_key(emulator: Emulator) -> None:
@@ -49,7 +49,7 @@ def test_refuses_a_signed_request_that_a_web_page_sends(emulator: Emulator) -> N
 
 
 def test_refuses_a_name_that_somebody_pointed_at_loopback(emulator: Emulator) -> None:
-    answer = requests.get(emulator.endpoint.url, headers={"Host": "rebound.example"}, timeout=10)
+    answer = requests.get(emulator.endpoint.url, headers={"Host": "rebound.example"}, timeout=60)
     assert answer.status_code == 403
 
 
@@ -59,7 +59,7 @@ def test_refuses_a_name_that_somebody_pointed_at_loopback(emulator: Emulator) ->
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_refuses_what_is_not_signed(emulator: Emulator, method: str, path: str) -> None:
-    answer = requests.request(method, emulator.endpoint.url + path, timeout=10)
+    answer = requests.request(method, emulator.endpoint.url + path, timeout=60)
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
 
@@ -67,9 +67,9 @@ def test_refuses_what_is_not_signed(emulator: Emulator, method: str, path: str) 
 @pytest.mark.parametrize("key", [None, "wrong"])
 def test_its_gateway_needs_this_runs_key(emulator: Emulator, key: str | None) -> None:
     headers = {GATEWAY_HEADER: key} if key else {}
-    assert requests.get(emulator.endpoint.url + GATEWAY_PATH + "a/b", headers=headers, timeout=10).status_code == 403
+    assert requests.get(emulator.endpoint.url + GATEWAY_PATH + "a/b", headers=headers, timeout=60).status_code == 403
     right = {GATEWAY_HEADER: emulator.endpoint.gateway_key}
-    assert requests.get(emulator.endpoint.url + GATEWAY_PATH + "a/b", headers=right, timeout=10).status_code == 404
+    assert requests.get(emulator.endpoint.url + GATEWAY_PATH + "a/b", headers=right, timeout=60).status_code == 404
 
 
 def test_refuses_a_websocket(emulator: Emulator) -> None:
@@ -79,7 +79,7 @@ def test_refuses_a_websocket(emulator: Emulator) -> None:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    assert requests.get(emulator.endpoint.url, headers=upgrade, timeout=10).status_code == 403
+    assert requests.get(emulator.endpoint.url, headers=upgrade, timeout=60).status_code == 403
 
 
 def test_listens_on_loopback_alone(emulator: Emulator) -> None:

@@ -208,7 +208,7 @@ def test_a_connection_is_kept_from_one_run_of_the_loop_to_the_next() -> None:
 def test_notices_what_was_closed_while_no_loop_ran() -> None:
     with blocking_server(close_after_each=True) as (url, accepted, ended), asyncio.Runner() as runner:
         runner.run(send("POST", url))
-        assert ended.acquire(timeout=10)
+        assert ended.acquire(timeout=60)
         assert runner.run(send("POST", url)).body == b"hello"
         assert len(accepted) == 2
 
@@ -217,7 +217,7 @@ def test_close_all_hangs_up_at_once_so_that_a_snapshot_holds_no_connection() -> 
     with blocking_server() as (url, accepted, ended), asyncio.Runner() as runner:
         runner.run(send("GET", url))
         client.close_all()
-        assert ended.acquire(timeout=10)
+        assert ended.acquire(timeout=60)
         assert runner.run(send("GET", url)).body == b"hello"
         assert len(accepted) == 2
 
@@ -225,7 +225,7 @@ def test_close_all_hangs_up_at_once_so_that_a_snapshot_holds_no_connection() -> 
 def test_the_end_of_a_loop_hangs_up_its_connections() -> None:
     with blocking_server() as (url, _, ended):
         asyncio.run(send("GET", url))
-        assert ended.acquire(timeout=10)
+        assert ended.acquire(timeout=60)
 
 
 @on_a_loop

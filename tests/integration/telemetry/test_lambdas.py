@@ -109,7 +109,7 @@ def test_metrics_have_few_dimensions(runtime: Runtime) -> None:
 def test_a_request_is_a_subsegment_of_its_invocations_trace(runtime: Runtime) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
         daemon.bind(("127.0.0.1", 0))
-        daemon.settimeout(20)
+        daemon.settimeout(60)
         environment = {"TRACING": "true", "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{daemon.getsockname()[1]}"}
         with Sandbox("tests.lambdas.watched.handler", runtime=runtime, environment=environment) as sandbox:
             trace = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
