@@ -12,6 +12,7 @@ from policies.anatomy import Sizes, Weights
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime that is about
 _TINY = 1e-6
+ALL = slice(None)
 
 
 def exported(sizes: Sizes, weights: Weights, name: str) -> bytes:
@@ -76,8 +77,14 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
 
-    def weight(self, name: str) -> str:
-        self._used[name] = self.weights[name]
+    def weight(self, name: str, rows: slice = ALL) -> str:
+        part = name if rows == ALL else f"{name}.{rows.start}"
+        self._used[part] = self.weights[name][rows]
+        return part
+
+    def summed(self, one: str, other: str, rows: slice) -> str:
+        name = f"{one}.{other}.{rows.start}"
+        self._used[name] = self.weights[one][rows] + self.weights[other][rows]
         return name
 
     def constant(self, value: NDArray[np.generic]) -> str:
@@ -91,8 +98,10 @@ class _Graph:
     def constants(self) -> list[TensorProto]:
         return [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in self._used.items()]
 
-    def linear(self, name: str, values: str) -> str:
-        return self("Gemm", values, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), transB=1)
+    def linear(self, name: str, values: str, rows: slice = ALL, bias: str = "") -> str:
+        """All of a layer's outputs or some; `bias` may be any value, instead of the layer's own."""
+        bias = bias or self.weight(f"{name}.bias", rows)
+        return self("Gemm", values, self.weight(f"{name}.weight", rows), bias, transB=1)
 
     def norm(self, name: str, values: str) -> str:
         scale, bias = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
@@ -119,24 +128,41 @@ def _encoder(graph: _Graph, sizes: Sizes) -> tuple[str, str]:
 
 
 def _gru(graph: _Graph, sizes: Sizes, layer: int, values: str, state: str) -> str:
-    """Gates in PyTorch's order: reset, update, new."""
-    both, gates = graph.axes(2 * sizes.gru, sizes.gru), {"outputs": 2, "axis": 1}
-    from_input, new_input = graph.many("Split", graph.linear(f"gru{layer}.input", values), both, **gates)
-    from_state, new_state = graph.many("Split", graph.linear(f"gru{layer}.hidden", state), both, **gates)
-    gate = graph("Sigmoid", graph("Add", from_input, from_state))
-    reset, update = graph.many("Split", gate, graph.axes(sizes.gru, sizes.gru), outputs=2, axis=1)
-    new = graph("Tanh", graph("Add", new_input, graph("Mul", reset, new_state)))
+    """Gates in PyTorch's order: reset, update, new.
+
+    What a gate has from the state is the bias of what it has from the input: the runtime adds it, and squashes the sum,
+    as it multiplies.
+    """
+    own, kept = f"gru{layer}.input", f"gru{layer}.hidden"
+    gates = [slice(place * sizes.gru, (place + 1) * sizes.gru) for place in range(3)]
+
+    def gate(rows: slice) -> str:
+        from_state = graph.linear(kept, state, rows, graph.summed(f"{own}.bias", f"{kept}.bias", rows))
+        return graph("Sigmoid", graph.linear(own, values, rows, from_state))
+
+    reset, update = gate(gates[0]), gate(gates[1])
+    remembered = graph("Mul", reset, graph.linear(kept, state, gates[2]))
+    from_state = graph("Add", remembered, graph.weight(f"{own}.bias", gates[2]))
+    new = graph("Tanh", graph.linear(own, values, gates[2], from_state))
     return graph("Add", new, graph("Mul", update, graph("Sub", state, new)))
 
 
 def _memory(graph: _Graph, sizes: Sizes, latent: str) -> tuple[str, str]:
-    """Reads by the softmax of cosine similarity over the slots, mixes, then erases and adds by the same measure."""
-    keys = graph.reshape(graph.linear("keys", latent), -1, sizes.readers + 1, sizes.width)
-    unit = graph("Div", keys, graph("Add", _length(graph, keys), graph.constant(np.array(_TINY, np.float32))))
-    aligned = graph("MatMul", unit, graph("Transpose", "memory", perm=[0, 2, 1]))
-    lengths = graph("Add", _length(graph, "memory"), graph.constant(np.array(_TINY, np.float32)))
-    attention = graph("Softmax", graph("Div", aligned, graph.reshape(lengths, -1, 1, sizes.slots)), axis=2)
-    reading, writing = graph.many("Split", attention, graph.axes(sizes.readers, 1), outputs=2, axis=1)
+    """Reads by the softmax of cosine similarity over the slots, mixes, then erases and adds by the same measure.
+
+    Who only reads needs nothing of the writer's, and what depends on the memory alone stands apart: where the memory is
+    a constant, so is that.
+    """
+    slots = graph("Transpose", "memory", perm=[0, 2, 1])
+    lengths = graph.reshape(_length(graph, "memory"), -1, 1, sizes.slots)
+
+    def attention(first: int, number: int) -> str:
+        rows = slice(first * sizes.width, (first + number) * sizes.width)
+        keys = graph.reshape(graph.linear("keys", latent, rows), -1, number, sizes.width)
+        aligned = graph("MatMul", graph("Div", keys, _length(graph, keys)), slots)
+        return graph("Softmax", graph("Div", aligned, lengths), axis=2)
+
+    reading, writing = attention(0, sizes.readers), attention(sizes.readers, 1)
     read = graph("MatMul", reading, "memory")
     joined = graph("Concat", latent, graph.reshape(read, -1, sizes.readers * sizes.width), axis=1)
     thought = graph.norm("mix.norm", graph("Add", latent, graph.linear("mix", joined)))
@@ -148,7 +174,9 @@ def _memory(graph: _Graph, sizes: Sizes, latent: str) -> tuple[str, str]:
 
 
 def _length(graph: _Graph, values: str) -> str:
-    return graph("ReduceL2", values, axes=[-1], keepdims=1)
+    """Never zero."""
+    length = graph("ReduceL2", values, axes=[-1], keepdims=1)
+    return graph("Add", length, graph.constant(np.array(_TINY, np.float32)))
 
 
 def _head(graph: _Graph, name: str, thought: str) -> str:

@@ -176,7 +176,6 @@ def _session(graph: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # more of them collapse when a core is busy, and a Lambda has about one
     options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # batches differ in size
     options.log_severity_level = _ERRORS_ONLY
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
