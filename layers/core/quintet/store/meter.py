@@ -5,9 +5,9 @@ Units have the names of their prices (`telemetry/prices.json`).
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from typing import Any
 
 _READS = frozenset({"BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"})
@@ -19,6 +19,15 @@ class Meter:
     def __init__(self) -> None:
         self.used: defaultdict[str, float] = defaultdict(float)
         self._since = time.perf_counter()
+        self._token: Token[Meter | None] | None = None
+
+    def __enter__(self) -> "Meter":
+        self._token = _metering.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._token is not None
+        _metering.reset(self._token)
 
     @property
     def seconds(self) -> float:
@@ -36,15 +45,9 @@ class Meter:
 _metering: ContextVar[Meter | None] = ContextVar("metering", default=None)
 
 
-@contextmanager
-def metered() -> Iterator[Meter]:
+def metered() -> AbstractContextManager[Meter]:
     """Adds up what this block uses, and tasks that it starts. Blocks in blocks count for themselves."""
-    meter = Meter()
-    token = _metering.set(meter)
-    try:
-        yield meter
-    finally:
-        _metering.reset(token)
+    return Meter()
 
 
 def metered_so_far() -> Meter | None:

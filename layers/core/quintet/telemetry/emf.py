@@ -6,6 +6,7 @@ Its names and dimensions are few: every combination costs money for as long as i
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from quintet.http.exchange import Exchange
@@ -77,11 +78,13 @@ def _line(
     beside: Mapping[str, Any],
 ) -> str:
     """`beside` can be searched in the log and is no dimension."""
-    definition = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [[STACK, *dimensions]],
-        "Metrics": [{"Name": name, "Unit": units[name]} for name in amounts],
-    }
-    said = {"_aws": {"Timestamp": round(at.timestamp() * 1000), "CloudWatchMetrics": [definition]}}
-    named = {STACK: settings().table_prefix.rstrip("-"), **dimensions}
-    return _encode({**said, **beside, **named, **amounts})
+    defined = _defined(tuple(dimensions), tuple((name, units[name]) for name in amounts))
+    told = _encode({**beside, STACK: settings().table_prefix.rstrip("-"), **dimensions, **amounts})
+    return f'{{"_aws":{{"Timestamp":{round(at.timestamp() * 1000)},"CloudWatchMetrics":[{defined}]}},{told[1:]}'
+
+
+@cache
+def _defined(dimensions: tuple[str, ...], units: tuple[tuple[str, str], ...]) -> str:
+    """What does not change from line to line is written once."""
+    metrics = [{"Name": name, "Unit": unit} for name, unit in units]
+    return _encode({"Namespace": NAMESPACE, "Dimensions": [[STACK, *dimensions]], "Metrics": metrics})

@@ -62,7 +62,7 @@ def consume(work: Callable[[Any], Any], *, later: Iterable[str] = ()) -> Callabl
 
 def _begun(meter: Meter, kind: str) -> None:
     meter.add("lambda_request")
-    if sampled() and kind not in {"queue", "step"}:  # those go on with the trace of who sent them
+    if kind not in {"queue", "step"} and sampled():  # those go on with the trace of who sent them
         meter.add("xray_trace")
     if seconds := quintet.cold.start_seconds():
         meter.add(TIME, seconds * int(memory_mb() or 0) / 1024)
