@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,7 +57,7 @@ async def test_a_state_follows_the_one_that_it_says_it_follows(agents: AgentStor
     first, second = agent(0), agent(1)
     await agents.write(Change(key, None, first))
     await agents.write(Change(key, first, second))
-    for before in (None, first, replace(second, life="another")):
+    for before in (None, first, second._replace(life="another")):
         with pytest.raises(Lost) as lost:
             await agents.write(Change(key, before, agent(2)))
         assert lost.value.now == {key: second}
@@ -78,7 +77,7 @@ async def test_an_expired_agent_makes_room_for_a_new_one(agents: AgentStore, key
     later = NOW + timedelta(days=30)
     begun = agent(1, life="second", at=later)
     with pytest.raises(Lost):
-        await agents.write(Change(key, None, replace(begun, at=later - timedelta(seconds=1))))
+        await agents.write(Change(key, None, begun._replace(at=later - timedelta(seconds=1))))
     await agents.write(Change(key, None, begun))
     assert await agents.read(key) == begun
 

@@ -49,8 +49,7 @@ class Wanted(NamedTuple):
 ANY = Wanted()
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(NamedTuple):
     """`life` begins anew with a reset and `version` counts the steps since: together they name this very state.
 
     `mark` is the write that made it. `state` is float32, little-endian, hidden before memory.
@@ -118,8 +117,7 @@ class Taken(Exception):  # noqa: N818 - an outcome
         self.answer = answer
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(NamedTuple):
     """How to take hold of an agent: `from_start` says that it exists before anybody has called for it."""
 
     key: str
@@ -143,8 +141,7 @@ class Spent:
             self.store += time.perf_counter() - began
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """`seed` None draws one; a deterministic step needs none."""
 
     deterministic: bool

@@ -28,7 +28,7 @@ def vector(values: Any, length: int, *, field: str = "observation") -> bytes:
 
 def vectors(rows: Sequence[Any], length: int) -> bytes:
     """All at once where all are well; one by one where the one that is not has to be named."""
-    if all(type(row) is list and len(row) == length for row in rows):
+    if set(map(type, rows)) <= {list} and set(map(len, rows)) <= {length}:
         values = list(chain.from_iterable(rows))
         packed = _packed(values) if _numbers(values) else None
         if packed is not None:

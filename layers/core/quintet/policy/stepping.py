@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -107,7 +106,7 @@ class Stepping:
                 try:
                     start = await self._standing(handle, known, order.wanted, now)
                     packed = vector(observation, start.policy.observation)
-                    answers = await self._infer(start.policy, packed, [start.agent.state], seed, spent)
+                    answers = _inferred(start.policy, packed, start.agent.state, seed, spent)
                 except Failure:
                     if not remembered:
                         raise
@@ -211,7 +210,7 @@ class Stepping:
         """A copy with a life of its own. Raises Failure when there is such an agent already."""
         now = self._clock.now()
         start = await self._standing(source, await spent.storing(self._store.read(source.key)), ANY, now)
-        copy = replace(start.agent, life=_mark(), mark=_mark(), born_at=now, at=now, expires_at=now + target.keep)
+        copy = start.agent._replace(life=_mark(), mark=_mark(), born_at=now, at=now, expires_at=now + target.keep)
         async with self._turn(target.key):
             try:
                 await spent.storing(self._store.write(Change(target.key, None, copy)))
@@ -290,17 +289,6 @@ class Stepping:
                 chosen[row] = Choice(answers.actions[place], answers.values[place], answers.log_probs[place])
         return [Change(key, starts[key].before, agents[key]) for key in pending], chosen
 
-    async def _infer(
-        self, policy: Policy, packed: bytes, states: Sequence[bytes], seed: int | None, spent: Spent
-    ) -> Answers:
-        began = time.perf_counter()
-        try:
-            return policy.infer(packed, states, None if seed is None else [seed])
-        except Overflow:
-            raise _too_large("observation") from None
-        finally:
-            spent.graph += time.perf_counter() - began
-
     async def _infer_rows(
         self,
         policy: Policy,
@@ -366,6 +354,16 @@ class _Batch:
         if self._packed is None or self._packed[0] != length:
             self._packed = (length, vectors(self._observations, length))
         return self._packed[1]
+
+
+def _inferred(policy: Policy, packed: bytes, state: bytes, seed: int | None, spent: Spent) -> Answers:
+    began = time.perf_counter()
+    try:
+        return policy.infer(packed, [state], None if seed is None else [seed])
+    except Overflow:
+        raise _too_large("observation") from None
+    finally:
+        spent.graph += time.perf_counter() - began
 
 
 async def _in_its_place(rows: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
