@@ -14,11 +14,12 @@ forget_in_copies(_known.clear)
 
 
 async def document(name: str) -> Document:
-    until, known = _known.get(name, (0.0, Document(name)))
-    if time.monotonic() >= until:
-        known = await reading.read(name)
-        keep(known)
-    return known
+    known = _known.get(name)
+    if known is not None and time.monotonic() < known[0]:
+        return known[1]
+    newest = await reading.read(name)
+    keep(newest)
+    return newest
 
 
 def keep(newest: Document) -> None:

@@ -4,8 +4,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_SMALL = 1 << 63
-
 
 def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values into DynamoDB's typed JSON: str, int, float (shortest decimal), bool, None, bytes, list, dict, set.
@@ -17,7 +15,7 @@ def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
         kind = type(value)
         if kind is str:  # most are, and of the others most are small integers
             item[name] = {"S": value}
-        elif kind is int and -_SMALL < value < _SMALL:
+        elif kind is int and -1_000_000_000_000_000_000 < value < 1_000_000_000_000_000_000:
             item[name] = {"N": str(value)}
         else:
             item[name] = _typed(value)

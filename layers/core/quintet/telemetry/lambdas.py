@@ -45,7 +45,7 @@ def consume(work: Callable[[Any], Any], *, later: Iterable[str] = ()) -> Callabl
         _logger().append_keys(function_request_id=context.aws_request_id)
         with metered() as meter:
             kind = kind_of(event)
-            _begun(meter, kind)
+            _begun(meter, kind, traced=sampled())
             if kind == "queue":
                 meter.add("sqs_request", _POLLED)
             try:
@@ -60,9 +60,9 @@ def consume(work: Callable[[Any], Any], *, later: Iterable[str] = ()) -> Callabl
     return handler
 
 
-def _begun(meter: Meter, kind: str) -> None:
+def _begun(meter: Meter, kind: str, *, traced: bool) -> None:
     meter.add("lambda_request")
-    if kind not in {"queue", "step"} and sampled():  # those go on with the trace of who sent them
+    if traced and kind not in {"queue", "step"}:  # those go on with the trace of who sent them
         meter.add("xray_trace")
     if seconds := quintet.cold.start_seconds():
         meter.add(TIME, seconds * int(memory_mb() or 0) / 1024)
@@ -94,10 +94,11 @@ class _Watched:
         if context is not None:
             _logger().append_keys(function_request_id=context.aws_request_id)
         with metered() as meter:
-            _begun(meter, "request")
+            traced = sampled()
+            _begun(meter, "request", traced=traced)
             meter.add("api_gateway_request")
             try:
-                if settings().tracing and sampled():
+                if traced and settings().tracing:
                     await self._traced(scope, receive, send)
                 else:
                     await self._app(scope, receive, send)

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools.logging.formatter import RESERVED_LOG_ATTRS, LambdaPowertoolsFormatter
@@ -23,6 +24,7 @@ _OUR_OWN = frozenset(
     {"function_request_id", "level", "location", "request_id", "service", "stack_trace", "timestamp", "xray_trace_id"}
 )
 _EVERY_RECORDS = frozenset(RESERVED_LOG_ATTRS)
+_OWN = len(vars(logging.makeLogRecord({})))  # a record's own come first, then what was told beside the message
 
 # What is no JSON is told as text.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: redact(str(value))).encode
@@ -46,7 +48,8 @@ class Lines(LambdaPowertoolsFormatter):
             "message": record.msg,
             "timestamp": self.formatTime(record),
         }
-        told.update({name: value for name, value in vars(record).items() if name not in _EVERY_RECORDS})
+        beside = islice(vars(record).items(), _OWN, None)
+        told.update({name: value for name, value in beside if name not in _EVERY_RECORDS})
         told["xray_trace_id"] = self._get_latest_trace_id()
         return _line({name: value for name, value in told.items() if value is not None})
 

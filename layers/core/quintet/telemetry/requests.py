@@ -101,7 +101,7 @@ def shard_of(record_id: str) -> int:
 
 
 def bucket(hour: datetime, shard: int) -> str:
-    return f"{hour.isoformat()[:13]}#{shard:02d}"
+    return f"{hour.isoformat(timespec='hours')[:13]}#{shard:02d}"
 
 
 def _tell(exchange: Exchange, fields: dict[str, Any]) -> None:
