@@ -60,8 +60,11 @@ def test_a_deviation_is_kept_within_its_bounds(told: float, used: float) -> None
     assert found == bound
 
 
-def test_a_row_is_drawn_alike_alone_and_among_others() -> None:
-    logits = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
-    together = heads.discrete(logits, range(50))
-    alone = [heads.discrete(logits[row : row + 1], [row]) for row in range(50)]
+@pytest.mark.parametrize("drawn", [True, False])
+@pytest.mark.parametrize("actions", [1, 2, 6, 8, 43, 300])
+def test_a_row_is_answered_alike_alone_and_among_others(actions: int, drawn: bool) -> None:
+    logits = 3 * np.random.default_rng(0).standard_normal((50, actions)).astype(np.float32)
+    logits[7] = logits[7, 0]  # the first of the likeliest
+    together = heads.discrete(logits, range(50) if drawn else None)
+    alone = [heads.discrete(logits[row : row + 1], [row] if drawn else None) for row in range(50)]
     assert together == ([each[0][0] for each in alone], [each[1][0] for each in alone])

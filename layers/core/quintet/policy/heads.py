@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ Choices = tuple[list[Action], list[float]]  # an action and its log_prob for eve
 
 def discrete(logits: NDArray[np.float32], seeds: Sequence[int] | None) -> Choices:
     """The likeliest action of every row, or one drawn with the row's seed."""
+    if len(logits) == 1:
+        chosen, log_prob = _discrete_alone(logits[0].tolist(), None if seeds is None else seeds[0])
+        return [chosen], [log_prob]
     shifted = logits.astype(np.float64)
     shifted -= np.maximum.reduce(shifted, axis=1, keepdims=True)
     mass = np.exp(shifted)
@@ -27,9 +31,26 @@ def discrete(logits: NDArray[np.float32], seeds: Sequence[int] | None) -> Choice
         return shifted.argmax(axis=1).tolist(), (0.0 - np.log(total)).tolist()
     drawn = np.array([uniforms(seed, 1)[0] for seed in seeds]) * total
     # The last action takes what rounding leaves over.
-    chosen: Any = (mass.cumsum(axis=1)[:, :-1] <= drawn[:, None]).sum(axis=1)
-    log_probs = shifted[np.arange(len(shifted)), chosen] - np.log(total)
-    return chosen.tolist(), log_probs.tolist()
+    among: Any = (mass.cumsum(axis=1)[:, :-1] <= drawn[:, None]).sum(axis=1)
+    log_probs = shifted[np.arange(len(shifted)), among] - np.log(total)
+    return among.tolist(), log_probs.tolist()
+
+
+def _discrete_alone(logits: list[float], seed: int | None) -> tuple[int, float]:
+    """The very same for one row: most of numpy's calls cost more than a row of Python's floats, which are as exact.
+
+    Exponentials, their sum and logarithms stay numpy's: another's last digit may differ.
+    """
+    most = max(logits)
+    shifted = [logit - most for logit in logits]
+    mass = np.exp(shifted)
+    total = float(np.add.reduce(mass))
+    if seed is None:
+        chosen = logits.index(most)
+    else:
+        drawn = uniforms(seed, 1)[0] * total
+        chosen = sum(below <= drawn for below in accumulate(mass[:-1].tolist()))
+    return chosen, shifted[chosen] - float(np.log(total))
 
 
 def continuous(mean: NDArray[np.float32], log_std: NDArray[np.float32], seeds: Sequence[int] | None) -> Choices:

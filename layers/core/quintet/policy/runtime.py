@@ -121,7 +121,7 @@ class Policy:
         for part in self._parts:
             if part.name == "memory":
                 slots = np.frombuffer(state, _FLOAT, part.end - part.begin, 4 * part.begin).reshape(part.shape)
-                return float(np.count_nonzero(np.einsum("sw,sw->s", slots, slots) > FULL**2) / len(slots))
+                return float(np.count_nonzero(np.vecdot(slots, slots) > FULL**2) / len(slots))
         return 0.0
 
     @cached_property
