@@ -21,6 +21,7 @@ SAME_EVERYWHERE = {
     "operations.console._page",
     "personas.cast.cast",
     "settings.settings",
+    "telemetry.emf._defined",
     "telemetry.lambdas._logger",
     "telemetry.platform.prices",
 }
