@@ -23,6 +23,8 @@ def apply(dynamodb: ModuleType) -> None:
     replace(dynamodb, "_item_size_bytes", _size(db._attribute_value_size, db._number_size_bytes))  # noqa: SLF001
     replace(dynamodb, "_resolve_table_key_values", _keys(db._resolve_table_key_values, db._get_attr_type))  # noqa: SLF001
     replace(dynamodb, "json_response", _answer(db.json_response))
+    replace(dynamodb, "_projection_overlap_error", _once(db._projection_overlap_error))  # noqa: SLF001
+    replace(dynamodb, "_project_item", _projection(db._project_item))  # noqa: SLF001
 
 
 def _size(size_of: Callable[[Any], int], size_of_number: Callable[[str], int]) -> Callable[[Any], int]:
@@ -62,6 +64,29 @@ def _keys(resolve: Callable[..., Any], type_of: Callable[[Any, str], str]) -> Ca
 def _short_text(value: Any) -> str:
     text = value.get("S") if isinstance(value, dict) and len(value) == 1 else None
     return text if isinstance(text, str) and len(text) <= _SHORT else ""
+
+
+def _once(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Of an expression and its names."""
+    checked = lru_cache(1024)(lambda expression, names: check(expression, dict(names)))
+    return lambda expression, names: checked(expression, tuple((names or {}).items()))
+
+
+def _projection(project: Callable[..., Any]) -> Callable[..., Any]:
+    @lru_cache(1024)
+    def plain(expression: str) -> frozenset[str] | None:
+        """The attributes that it names; None where it goes into them, or gives them other names."""
+        project({}, expression, {})  # raises what is wrong with it
+        names = frozenset(path.strip() for path in expression.split(","))
+        return None if {".", "[", "#"} & {*expression} else names
+
+    def projected(item: Any, expression: Any, aliases: Any) -> Any:
+        names = plain(expression) if expression else None
+        if names is None:
+            return project(item, expression, aliases)
+        return {name: value for name, value in item.items() if name in names}
+
+    return projected
 
 
 def _answer(respond: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,10 +1,15 @@
-"""A thousand tasks: a list reads what it answers, whatever its filter and order, and does not take long for it."""
+"""A thousand tasks: what lists read, whatever the filter and the order, and how long they take beside one task.
+
+Lists by status, type, priority and role, of a creator, of a creator's status, and of a tag read the keys and the tasks
+of the page, and 19 in 20 of them take no more than twice the time of one task. What else is asked of a creator or a tag
+reads entries besides, no more than lie before the page's end and as many again; of several tags, those of the rarest.
+"""
 
 import itertools
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,8 +40,18 @@ def test_lists_among_a_thousand_tasks(quiet_tables: None) -> None:
     word = secrets.token_hex(4)
     made = _made(word)
     kept_loop().run_until_complete(_measure(made, word))
-    for path in ("/v1/tasks", "/v1/tasks?status=pending&sort_by=priority", f"/v1/tasks?tags=api-{word}&limit=20"):
-        _takes_at_most_twice(f"/v1/tasks/{made[500].id}", path)
+    creator = made[0].created_by
+    lists = (
+        "",
+        "sort_order=asc&sort_by=updated_at",
+        "status=pending&sort_by=priority",
+        "type=review&priority=high&sort_by=deadline",
+        "priority=high&assignee_role=critic&sort_order=asc",
+        f"created_by={creator}&sort_by=deadline",
+        f"created_by={creator}&status=pending&priority=high",
+        f"tags=api-{word}&sort_by=priority&limit=20",
+    )
+    _take_at_most_twice(f"/v1/tasks/{made[500].id}", [f"/v1/tasks?{query}" for query in lists])
 
 
 def handler() -> Any:
@@ -46,7 +61,9 @@ def handler() -> Any:
 
 
 async def _measure(made: list[Task], word: str) -> None:
-    """A task is a unit, and so is each eighth of a total; of keys, and of entries, at least twenty are one."""
+    """A task is a unit, and so is each eighth of a total, where there is more than a page; of keys, and of entries, at
+    least twenty are one.
+    """
     creator, (api, db, ui) = made[0].created_by, (f"{tag}-{word}" for tag in ("api", "db", "ui"))
     owners: list[dict[str, Any]] = [
         {},
@@ -59,30 +76,38 @@ async def _measure(made: list[Task], word: str) -> None:
     facts: dict[str, Any] = {"status": Status.PENDING, "type": "review", "priority": "high", "role": "critic"}
     combinations = ((), *((name,) for name in facts), ("status", "type"), tuple(facts))
     ways = itertools.cycle((True, False))
+    ordered = {
+        order: in_order(made, order) for order in itertools.starmap(Order, itertools.product(SortBy, (True, False)))
+    }
     for owner, asked, by in itertools.product(owners, combinations, SortBy):
         filters, order = Filters(**owner, **{name: facts[name] for name in asked}), Order(by, descending=next(ways))
         with wire.watched(capacity=True) as calls:
             page = await pages.page(filters, order, PAGE)
-        fitting = in_order(filter(filters.fit, made), order)
+        fitting = list(filter(filters.fit, ordered[order]))
         if owner:
             assert [task.id for task in page.tasks] == [task.id for task in fitting[:PAGE]], (filters, order)
             assert page.total == len(fitting), filters
         else:  # others lie in the same tables
             assert len(page.tasks) == min(page.total, PAGE), filters
             assert page.total >= len(fitting), filters
+        sources = plan_of(filters, order)
+        counted = 0 if page.after is None and sources[0].holds == filters else 8 * len(sources)
         read = sum(call.units for call in calls)
-        counted = 8 * max(1, len(plan_of(filters, order)))
-        assert read <= len(page.tasks) + counted + _keys(made, filters, order) / 20 + len(calls), (filters, by, calls)
+        assert read <= len(page.tasks) + counted + _keys(ordered[order], filters, order) / 20 + len(calls), (
+            filters,
+            by,
+            calls,
+        )
 
 
-def _keys(made: list[Task], filters: Filters, order: Order) -> int:
+def _keys(ordered: list[Task], filters: Filters, order: Order) -> int:
     """How many keys, or entries, a list may look at.
 
     Those of the page; where it is picked from what a creator or a tag has, twice as many as lie before its end, or all;
     of several, all of the fewest that one of them has.
     """
     sources = plan_of(filters, order)
-    held = [in_order(filter(source.holds.fit, made), order) for source in sources]
+    held = [list(filter(source.holds.fit, ordered)) for source in sources]
     if len(sources) > 1:
         return min(map(len, held))
     if sources[0].holds == filters:
@@ -91,21 +116,28 @@ def _keys(made: list[Task], filters: Filters, order: Order) -> int:
     return min(len(held[0]), 2 * places[PAGE] + 100) if len(places) > PAGE else len(held[0])
 
 
-def _takes_at_most_twice(getting: str, listing: str) -> None:
+def _take_at_most_twice(getting: str, lists: Sequence[str]) -> None:
     """The time of 19 in 20, side by side; a busy machine may spoil a sample, so the best of a few counts."""
-    ratios = []
-    for _ in range(8):
-        who = secrets.token_hex(4)  # each may ask only so often
-        issued = Keys(key_table, settings().stage).issue("list", who, roles=["developer"], actor="test", now=NOW)
-        ask = partial(call, handler(), "GET", headers={"X-API-Key": issued.secret})
-        one, many = [], []
-        for _ in range(40):
-            one.append(_seconds(partial(ask, getting)))
-            many.append(_seconds(partial(ask, listing)))
-        ratios.append(sorted(many)[37] / sorted(one)[37])
-        if ratios[-1] <= 2:
+    ratios: dict[str, list[float]] = {path: [] for path in lists}
+    for _ in range(12):
+        late = [path for path, found in ratios.items() if not found or min(found) > 2]
+        if not late:
             return
-    pytest.fail(f"lists take {ratios} times as long as one task")
+        seconds: dict[str, list[float]] = {path: [] for path in (getting, *late)}
+        for number in range(40):
+            if number % 5 == 0:
+                ask = _caller()  # each may ask only so often
+            for path, taken in seconds.items():
+                taken.append(_seconds(partial(ask, path)))
+        for path in late:
+            ratios[path].append(sorted(seconds[path])[37] / sorted(seconds[getting])[37])
+    pytest.fail(f"lists take so many times as long as one task: {ratios}")
+
+
+def _caller() -> Callable[[str], Answer]:
+    who = secrets.token_hex(4)
+    issued = Keys(key_table, settings().stage).issue("list", who, roles=["developer"], actor="test", now=NOW)
+    return partial(call, handler(), "GET", headers={"X-API-Key": issued.secret})
 
 
 def _seconds(ask: Callable[[], Answer]) -> float:

@@ -19,11 +19,12 @@ from pynamodb.expressions.operand import Path
 from quintet.store import wire
 from quintet.store.transactions import Write
 from quintet.tasks.model import Filters, Task
-from quintet.tasks.store.facts import digits_of, pattern_of
+from quintet.tasks.store.facts import digits_of, pattern_of, possible
 from quintet.tasks.store.items import PartItem
 
 SHARDS = 8
 PART, SUMS = "cells", "sums"
+_FEW = 100  # of the 400 cells that there may be
 
 
 def moves(before: Task | None, after: Task) -> Iterator[Write]:
@@ -44,10 +45,16 @@ def moves(before: Task | None, after: Task) -> Iterator[Write]:
 def keys_of(filters: Filters) -> list[dict[str, Any]]:
     """The items that say how many tasks fit; of several tags, or of a tag and a creator, how many of each."""
     owners = list(_owners(filters.created_by, filters.tags))
-    part = PART if owners or len(_asked(filters).replace(".", "")) > len("n0") else SUMS
+    part = SUMS if _is_summed(filters) else PART
     return [
         wire.to_item({"id": _key(name, shard), "part": part}) for name in owners or ["all"] for shard in range(SHARDS)
     ]
+
+
+def names_of(filters: Filters) -> list[str]:
+    """What it is in these items that counts, among hundreds of cells. Nothing where that is no small part of them."""
+    cells = [] if _is_summed(filters) else possible(pattern_of(filters))
+    return ["id", "part", *(f"n{digits}" for digits in cells)] if 0 < len(cells) <= _FEW else []
 
 
 def sum_of(items: Iterable[Mapping[str, Any]], filters: Filters) -> int:
@@ -74,15 +81,21 @@ async def read_all(table: str, keys: list[dict[str, Any]]) -> list[dict[str, Any
     return [wire.from_item(item) for item in await read_raw(table, keys)]
 
 
-async def read_raw(table: str, keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same, as DynamoDB tells them."""
+async def read_raw(table: str, keys: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The same, as DynamoDB tells them; of `names`, if there are any, no more: none is a word of DynamoDB's."""
     found: list[dict[str, Any]] = []
-    wanted: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": True}}
+    only = {"ProjectionExpression": ",".join(names)} if names else {}
+    wanted: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": True, **only}}
     while wanted and keys:
         answer = await wire.call("BatchGetItem", {"RequestItems": wanted})
         found += answer["Responses"].get(table, [])
         wanted = answer.get("UnprocessedKeys") or {}
     return found
+
+
+def _is_summed(filters: Filters) -> bool:
+    nobody = not filters.tags and filters.created_by is None
+    return nobody and len(_asked(filters).replace(".", "")) <= len("n0")
 
 
 def _histograms(task: Task) -> Iterable[str]:

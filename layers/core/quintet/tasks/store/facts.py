@@ -1,6 +1,7 @@
 """What most filters ask of a task, in four digits: its status, type, priority and role."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Status, Task
 
@@ -17,3 +18,9 @@ def pattern_of(filters: Filters) -> str:
     """The digits of what fits, as a regular expression: dots for what is not asked."""
     asked = (filters.status, filters.type, filters.priority, filters.role)
     return "".join("." if value is None else str(face.index(value)) for face, value in zip(_FACES, asked, strict=True))
+
+
+def possible(pattern: str) -> list[str]:
+    """All digits that such a pattern fits."""
+    choices = (map(str, range(len(face))) if each == "." else each for each, face in zip(pattern, _FACES, strict=True))
+    return ["".join(digits) for digits in product(*choices)]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from quintet.errors import Failure, Kind
 from quintet.settings import settings
 from quintet.store import wire
+from quintet.store.shapes import NUMBER
 from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, Status, Summary
 from quintet.tasks.shapes import HEAD
 from quintet.tasks.store import counts
@@ -41,29 +42,30 @@ async def page(filters: Filters, order: Order, limit: int, offset: int = 0, afte
     sources = plan_of(filters, order)
     _check(after, sources[0])
     number = offset + limit + 1
+    total: int | None = None
     if len(sources) > 1:
         found, total = await _of_several(sources, filters, order, after)
         return await _shown(found[offset:number], limit, filters, total)
     if sources[0].holds == filters:
         found = await _read(sources[0], order, number, after)
-        return await _shown(found[offset:], limit, filters, None)
-    found, known = await _picked(sources[0], filters, order, number, after)
-    return await _shown(found[offset:], limit, filters, known)
+    else:
+        found, total = await _picked(sources[0], filters, order, number, after)
+    whole = after is None and offset == 0 and len(found) <= limit  # nothing has to be counted
+    listed = await _shown(found[offset:], limit, filters, 0 if whole else total)
+    return replace(listed, total=len(listed.tasks)) if whole else listed
 
 
 async def _shown(found: Sequence[_Found], limit: int, filters: Filters, total: int | None) -> Listed:
     """`found` has one more than was asked for, if there is one more. What is not counted yet is counted here."""
     chosen, more = found[:limit], len(found) > limit
-    counters = counts.keys_of(filters) if total is None else []
+    counters, names = (counts.keys_of(filters), counts.names_of(filters)) if total is None else ([], [])
     wanted = [task_at(each.cursor) for each in chosen]
-    items = {item["id"]["S"]: item for item in await read_parts([*counters, *map(head_key, wanted)])}
+    keys = [*counters, *map(head_key, wanted)]
+    items = {item["id"]["S"]: item for item in await read_parts(keys, names and [*names, "told", NUMBER])}
     shown = summaries_of([(each, _told(items[each])) for each in wanted if each in items])
-    # A row may be older than its task.
-    return Listed(
-        list(filter(filters.fit, shown)),
-        counts.sum_of(items.values(), filters) if total is None else total,
-        chosen[-1].cursor if more else None,
-    )
+    fitting = list(filter(filters.fit, shown))  # a row may be older than its task
+    counted = counts.sum_of(items.values(), filters) if total is None else total
+    return Listed(fitting, counted, chosen[-1].cursor if more else None)
 
 
 def _told(item: Mapping[str, Any]) -> str:

@@ -61,10 +61,10 @@ def head_key(task_id: str) -> dict[str, Any]:
     return {"id": {"S": task_id}, "part": {"S": HEAD}}
 
 
-async def read_parts(keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+async def read_parts(keys: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Those that are there, in no order, as DynamoDB tells them; in as few requests as they take."""
     parts = [keys[start : start + _MOST_READS] for start in range(0, len(keys), _MOST_READS)]
-    found = await asyncio.gather(*(counts.read_raw(settings().table("tasks"), part) for part in parts))
+    found = await asyncio.gather(*(counts.read_raw(settings().table("tasks"), part, names) for part in parts))
     return [item for items in found for item in items]
 
 
