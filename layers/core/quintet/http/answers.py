@@ -11,6 +11,7 @@ from quintet.errors import Failure
 from quintet.http.exchange import Exchange
 from quintet.store.clock import iso
 
+_TYPE = (b"content-type", b"application/json")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -20,10 +21,16 @@ class Json(Response):
     Half a surrogate pair, which a vendor's JSON may hold, is no text either: it becomes a question mark.
     """
 
-    media_type = "application/json"
+    media_type = _TYPE[1].decode()
 
     def render(self, content: Any) -> bytes:
         return _encode(content).encode(errors="replace")
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """As Starlette does for what has a body, without looking for a length and a type that nobody gives here."""
+        told = (headers or {}).items()
+        self.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told]
+        self.raw_headers += [(b"content-length", b"%d" % len(self.body)), _TYPE]
 
 
 class Figures(Json):
