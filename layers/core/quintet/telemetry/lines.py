@@ -24,6 +24,7 @@ _OUR_OWN = frozenset(
     {"function_request_id", "level", "location", "request_id", "service", "stack_trace", "timestamp", "xray_trace_id"}
 )
 _EVERY_RECORDS = frozenset(RESERVED_LOG_ATTRS)
+_TO_THE_SECOND, _FRACTION = len("2026-11-29T18:53:46"), len(".123")
 _OWN = len(vars(logging.makeLogRecord({})))  # a record's own come first, then what was told beside the message
 
 # What is no JSON is told as text.
@@ -37,6 +38,7 @@ class Lines(LambdaPowertoolsFormatter):
     """Looks for what few lines have, such as an exception, in those alone: every request writes one of the others."""
 
     def __init__(self, service: str, function: str) -> None:
+        self._second = 0.0, "", ""  # the last that was written, what stands before its fraction, and after
         super().__init__(json_serializer=_line, utc=True, use_rfc3339=True, service=service, function=function)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -51,11 +53,32 @@ class Lines(LambdaPowertoolsFormatter):
         beside = islice(vars(record).items(), _OWN, None)
         told.update({name: value for name, value in beside if name not in _EVERY_RECORDS})
         told["xray_trace_id"] = self._get_latest_trace_id()
-        return _line({name: value for name, value in told.items() if value is not None})
+        return _written(
+            {
+                name: value if name in _OUR_OWN else redacted(value, _OUR_OWN)
+                for name, value in told.items()
+                if value is not None
+            }
+        )
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """As Powertools writes it; the lines of one second share all but three digits of it."""
+        second, fraction = divmod(record.created, 1)
+        microseconds = round(fraction * 1_000_000)
+        if second != self._second[0] or microseconds == 1_000_000:
+            whole = super().formatTime(record, datefmt)
+            if microseconds == 1_000_000:  # rounded up into the next second
+                return whole
+            self._second = second, whole[:_TO_THE_SECOND], whole[_TO_THE_SECOND + _FRACTION :]
+        return f"{self._second[1]}.{microseconds // 1000:03d}{self._second[2]}"
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    text = _encode(redacted(record, _OUR_OWN))
+    return _written(redacted(record, _OUR_OWN))
+
+
+def _written(record: Mapping[str, Any]) -> str:
+    text = _encode(record)
     used("log_byte", len(text) + emf.LINE_BYTES)
     if not any(map(text.__contains__, _MARKS)):
         return text

@@ -145,8 +145,8 @@ async def _write(
             {
                 "TableName": settings().table("accounts"),
                 "Key": {"id": {"S": account}},
-                "UpdateExpression": "SET " + ", ".join(filter(None, (*noted, change))),
-                "ConditionExpression": " AND ".join(filter(None, (stands, condition))),
+                "UpdateExpression": "SET " + ", ".join([*noted, change] if change else noted),
+                "ConditionExpression": f"{stands} AND {condition}" if condition else stands,
                 "ExpressionAttributeValues": to_item(values),
                 "ReturnValues": "UPDATED_NEW",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
