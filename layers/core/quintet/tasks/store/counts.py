@@ -5,7 +5,8 @@ one of them. So a transaction that moves a task from cell to cell shares its ite
 total is the sum of the cells that fit over eight small items: cells have short names, all 400 of them are one unit.
 There is one histogram of all tasks, one for every creator and one for every tag.
 
-Of all tasks the sums by each one of the four are kept as well, in eight items more: that is what is asked most.
+The sums by each one of the four, and of all, are kept as well, for they are what is asked most: of all tasks in eight
+items more. Whoever counts asks for what counts alone.
 """
 
 import re
@@ -24,7 +25,8 @@ from quintet.tasks.store.items import PartItem
 
 SHARDS = 8
 PART, SUMS = "cells", "sums"
-_FEW = 100  # of the 400 cells that there may be
+_ALL = "all"
+_FEW = 60  # of the 400 cells that there may be
 
 
 def moves(before: Task | None, after: Task) -> Iterator[Write]:
@@ -37,39 +39,43 @@ def moves(before: Task | None, after: Task) -> Iterator[Write]:
     for name, cell in sorted(come - gone):
         changes.setdefault(name, []).append((cell, 1))
     for name, cells in changes.items():
-        yield _change(_key(name, _shard(after.id)), PART, cells)
-    if "all" in changes:
-        yield _change(_key("all", _shard(after.id)), SUMS, _of_sums(changes["all"]))
+        key, sums = _key(name, _shard(after.id)), _of_sums(cells)
+        if name == _ALL:
+            yield _change(key, PART, cells)
+            yield _change(key, SUMS, sums)
+        else:
+            yield _change(key, PART, [*cells, *sums])
 
 
 def keys_of(filters: Filters) -> list[dict[str, Any]]:
     """The items that say how many tasks fit; of several tags, or of a tag and a creator, how many of each."""
-    owners = list(_owners(filters.created_by, filters.tags))
-    part = SUMS if _is_summed(filters) else PART
-    return [
-        wire.to_item({"id": _key(name, shard), "part": part}) for name in owners or ["all"] for shard in range(SHARDS)
-    ]
+    names = _owners(filters.created_by, filters.tags) or [_ALL]
+    part = SUMS if names == [_ALL] and _is_sum(filters) else PART
+    return [wire.to_item({"id": _key(name, shard), "part": part}) for name in names for shard in range(SHARDS)]
 
 
-def names_of(filters: Filters) -> list[str]:
+def names_of(*several: Filters) -> list[str]:
     """What it is in these items that counts, among hundreds of cells. Nothing where that is no small part of them."""
-    cells = [] if _is_summed(filters) else possible(pattern_of(filters))
-    return ["id", "part", *(f"n{digits}" for digits in cells)] if 0 < len(cells) <= _FEW else []
+    counting = ["id", "part"]
+    for filters in several:
+        cells = [_sum(filters)] if _is_sum(filters) else [f"n{digits}" for digits in possible(pattern_of(filters))]
+        counting += [cell for cell in cells if cell not in counting]
+    return counting if len(counting) <= _FEW else []
 
 
 def sum_of(items: Iterable[Mapping[str, Any]], filters: Filters) -> int:
     """How many tasks fit, by items as DynamoDB tells them: there may be thousands of cells. `filters` names no more
     than one tag or creator, and the items of others are passed over.
     """
-    (name,) = tuple(_owners(filters.created_by, filters.tags)) or ("all",)
-    asked = _asked(filters)
-    fits = re.compile(asked).fullmatch
+    (name,) = _owners(filters.created_by, filters.tags) or [_ALL]
+    asked = _sum(filters)
+    fits = re.compile(f"n{pattern_of(filters)}".replace(".", r"\d")).fullmatch
     number = 0
     for item in items:
         part = item["part"]["S"]
         if part not in {PART, SUMS} or item["id"]["S"].rpartition("#")[0] != f"count#{name}":
             continue
-        if part == SUMS:
+        if _is_sum(filters):
             number += int(item[asked]["N"]) if asked in item else 0
         else:
             number += sum(int(content["N"]) for cell, content in item.items() if fits(cell))
@@ -93,19 +99,16 @@ async def read_raw(table: str, keys: Sequence[dict[str, Any]], names: Sequence[s
     return found
 
 
-def _is_summed(filters: Filters) -> bool:
-    nobody = not filters.tags and filters.created_by is None
-    return nobody and len(_asked(filters).replace(".", "")) <= len("n0")
+def _histograms(task: Task) -> list[str]:
+    return [_ALL, *_owners(task.created_by, task.tags)]
 
 
-def _histograms(task: Task) -> Iterable[str]:
-    return ("all", *_owners(task.created_by, task.tags))
+def _owners(creator: str | None, tags: Iterable[str]) -> list[str]:
+    return [*([] if creator is None else [f"c={creator}"]), *(f"g={tag}" for tag in tags)]
 
 
-def _owners(creator: str | None, tags: Iterable[str]) -> Iterator[str]:
-    if creator is not None:
-        yield f"c={creator}"
-    yield from (f"g={tag}" for tag in tags)
+def _is_sum(filters: Filters) -> bool:
+    return len(pattern_of(filters).replace(".", "")) <= 1
 
 
 def _cell(task: Task) -> str:
@@ -120,18 +123,18 @@ def _shard(task_id: str) -> int:
     return zlib.crc32(task_id.encode()) % SHARDS
 
 
-def _asked(filters: Filters) -> str:
-    """The name of the sum of what fits: a cell's, with dots for what is not asked."""
-    return f"n{pattern_of(filters)}"
+def _sum(filters: Filters) -> str:
+    """The name of the sum of what fits: a cell's, with lines for what is not asked."""
+    return f"n{pattern_of(filters)}".replace(".", "_")
 
 
 def _of_sums(cells: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     """The same change, of the sums that the cells belong to."""
     changes: Counter[str] = Counter()
     for cell, number in cells:
-        changes["n...."] += number
+        changes["n____"] += number
         for place, digit in enumerate(cell[1:]):
-            changes["n" + "." * place + digit + "." * (3 - place)] += number
+            changes["n" + "_" * place + digit + "_" * (3 - place)] += number
     return [(name, number) for name, number in changes.items() if number]
 
 

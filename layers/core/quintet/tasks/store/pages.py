@@ -78,8 +78,9 @@ async def _of_several(
     sources: Sequence[Source], filters: Filters, order: Order, after: str | None
 ) -> tuple[list[_Found], int]:
     """What fits beyond `after`, and how many fit at all: to know that, all of the smallest source has to be read."""
-    counters = await read_parts(counts.keys_of(filters))
-    owners = (replace(filters, created_by=each.holds.created_by, tags=each.holds.tags) for each in sources)
+    owners = [replace(filters, created_by=each.holds.created_by, tags=each.holds.tags) for each in sources]
+    counting = counts.names_of(*owners, *(each.holds for each in sources))
+    counters = await read_parts(counts.keys_of(filters), counting)
     most = min(counts.sum_of(counters, owner) for owner in owners)
     sizes = [counts.sum_of(counters, each.holds) for each in sources]
     source = sources[sizes.index(min(sizes))]
@@ -105,7 +106,7 @@ async def _picked(
     one_in, last, ended = _likely(filters, source.holds), after, False
     while not ended and len(found) < number:
         if one_in is None:
-            counters = await read_parts(counts.keys_of(filters))
+            counters = await read_parts(counts.keys_of(filters), counts.names_of(filters, source.holds))
             total = counts.sum_of(counters, filters)
             one_in = counts.sum_of(counters, source.holds) / max(1, total)
         if after is None and len(found) == total:
