@@ -50,6 +50,7 @@ LONGEST = (
     "tests/integration/ask/test_streams.py",
     "tests/integration/gateway/test_ledger_race.py",
     "tests/contract/tasks/test_thousand.py",
+    "tests/upgrade/test_upgrade.py",
 )
 
 
