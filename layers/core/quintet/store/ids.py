@@ -1,8 +1,8 @@
 """Ids made by the domain: a readable prefix, then 48 bits of milliseconds and 80 random ones, sortable as text."""
 
 import hashlib
+import os
 import re
-import secrets
 from datetime import datetime
 
 from quintet.store.clock import from_millis, millis
@@ -10,23 +10,26 @@ from quintet.store.clock import from_millis, millis
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _LENGTH = 26
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # every value of ten bits
-_SHIFTS = range((_LENGTH - 2) * 5, -1, -10)
+_OF_BYTES = 8 * _ALPHABET.encode()
+_WHOLE, _MOMENT = range((_LENGTH - 2) * 5, -1, -10), range(40, -1, -10)
 _BODY = re.compile(f"[{_ALPHABET}]{{{_LENGTH}}}")
 _AS_PYTHON_READS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 
 
 def new_id(prefix: str, now: datetime) -> str:
-    return _spelled(prefix, (millis(now) << 80) | secrets.randbits(80))
+    moment = _spelled(millis(now), _MOMENT)
+    # Every letter stands for eight values of a byte: all are equally likely.
+    return f"{prefix}_{moment}{os.urandom(_LENGTH - len(moment)).translate(_OF_BYTES).decode()}"
 
 
 def id_of(prefix: str, at: datetime, what: str) -> str:
     """The one id that `what` has: whoever makes it again makes the same."""
     digest = hashlib.sha256(what.encode()).digest()[:10]
-    return _spelled(prefix, (millis(at) << 80) | int.from_bytes(digest, "big"))
+    return f"{prefix}_{_spelled((millis(at) << 80) | int.from_bytes(digest, 'big'), _WHOLE)}"
 
 
-def _spelled(prefix: str, number: int) -> str:
-    return f"{prefix}_{''.join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])}"
+def _spelled(number: int, shifts: range) -> str:
+    return "".join([_PAIRS[number >> shift & 1023] for shift in shifts])
 
 
 def made_at(identifier: str) -> datetime:
