@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from quintet.errors import Failure
 from quintet.http.entry import kept_loop
 from quintet.store import wire
 from quintet.store.ids import new_id
-from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, SortBy, Status, Task, moved
+from quintet.tasks.model import MOST_TAGS, PRIORITIES, ROLES, TYPES, Filters, Order, SortBy, Status, Task, moved
 from quintet.tasks.store import pages, tasks
+from quintet.tasks.store.items import RowItem
+from quintet.tasks.store.listing import Row, place_of, rows_of
 
 pytestmark = pytest.mark.usefixtures("own_tables")
 
@@ -133,3 +136,36 @@ def test_a_list_reads_what_it_answers(made: list[Task]) -> None:
 
     for filters, by in itertools.product((Filters(), Filters(status=Status.COMPLETED), Filters(type="review")), SortBy):
         assert kept_loop().run_until_complete(units(filters, Order(by))) <= 5 + 8 + 4, (filters, by)
+
+
+def test_a_cursor_leads_on_in_its_own_order_alone(made: list[Task]) -> None:
+    known = _made(made)
+
+    async def refused() -> None:
+        cursors = {by: (await pages.page(Filters(), Order(by), 5)).after for by in SortBy}
+        strange = [cursors[SortBy.CREATED], f"2|{place_of(known[0], SortBy.CREATED)}", "0|~001795170600000#task_1"]
+        for cursor in strange:
+            for filters, by in ((Filters(), SortBy.PRIORITY), (Filters(priority="high"), SortBy.CREATED)):
+                with pytest.raises(Failure, match="another order"):
+                    await pages.page(filters, Order(by), 5, after=cursor)
+        for by in (SortBy.CREATED, SortBy.UPDATED, SortBy.DEADLINE):
+            with pytest.raises(Failure, match="another order"):
+                await pages.page(Filters(), Order(by), 5, after=cursors[SortBy.PRIORITY])
+
+    kept_loop().run_until_complete(refused())
+
+
+@pytest.mark.parametrize("tags", [0, 3, MOST_TAGS])
+def test_whatever_happens_to_a_task_its_rows_are_those_that_it_has(tags: int) -> None:
+    """Not all of them go into a transaction with so many tags."""
+    names = [f"{secrets.token_hex(4)}-{number}" for number in range(tags)]
+    task = Task(new_id("task", NOW), "Many tags", NOW, "ada", NOW, assignee_role="critic", tags=(*names,))
+    tasks.add(task, None)
+    begun = moved(task, Status.IN_PROGRESS, NOW + timedelta(seconds=1))
+    other = begun.changed(NOW + timedelta(seconds=2), tags=(*names[1:], "another"), priority="high", deadline=NOW)
+    ended = moved(other, Status.COMPLETED, NOW + timedelta(seconds=3), type="review")
+    for before, after in itertools.pairwise((task, begun, other, ended)):
+        tasks.change(before, after)
+        assert {Row(item.list, item.place, item.told) for item in RowItem.scan() if task.id in item.place} == rows_of(
+            after
+        )

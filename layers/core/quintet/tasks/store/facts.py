@@ -24,3 +24,9 @@ def possible(pattern: str) -> list[str]:
     """All digits that such a pattern fits."""
     choices = (map(str, range(len(face))) if each == "." else each for each, face in zip(pattern, _FACES, strict=True))
     return ["".join(digits) for digits in product(*choices)]
+
+
+def choices(filters: Filters, held: Filters) -> list[int]:
+    """How many there are of each that is asked, and does not follow from what is held."""
+    both = zip(pattern_of(filters), pattern_of(held), _FACES, strict=True)
+    return [len(face) for asked, known, face in both if asked != known]

@@ -8,9 +8,10 @@ from quintet.errors import Failure, Kind
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.shapes import NUMBER
-from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Order, Status, Summary
+from quintet.tasks.model import Filters, Order, Summary
 from quintet.tasks.shapes import HEAD
 from quintet.tasks.store import counts
+from quintet.tasks.store.facts import choices
 from quintet.tasks.store.listing import WHOLE, Segment, Source, fits, plan_of, task_at
 from quintet.tasks.store.rows import summaries_of
 from quintet.tasks.store.tasks import head_key, read_parts
@@ -103,7 +104,10 @@ async def _picked(
     fit = fits(filters, source.holds)
     found: list[_Found] = []
     total: int | None = None
-    one_in, last, ended = _likely(filters, source.holds), after, False
+    one_in: float | None = None
+    if len(more := choices(filters, source.holds)) == 1:
+        (one_in,) = more  # if they are equally frequent: worth a try before anything is counted
+    last, ended = after, False
     while not ended and len(found) < number:
         if one_in is None:
             counters = await read_parts(counts.keys_of(filters), counts.names_of(filters, source.holds))
@@ -116,15 +120,8 @@ async def _picked(
         found += [row for row in rows if fit(row.told)]
         last, ended = rows[-1].cursor if rows else last, len(rows) < at_once
         if total is None:
-            one_in = None  # what was likely is not so
+            one_in = None  # they are not
     return found[:number], total
-
-
-def _likely(filters: Filters, holds: Filters) -> float | None:
-    """One in so many entries fits: worth a try where a single thing more is asked. Else counting comes first."""
-    faces = ((Status, "status"), (TYPES, "type"), (PRIORITIES, "priority"), (ROLES, "role"))
-    asked = [len(face) for face, name in faces if getattr(filters, name) != getattr(holds, name)]
-    return asked[0] if len(asked) == 1 else None
 
 
 def _check(after: str | None, source: Source) -> None:
