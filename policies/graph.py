@@ -114,16 +114,18 @@ class _Graph:
 def _encoder(graph: _Graph, sizes: Sizes) -> tuple[str, str]:
     """The latent vector, and the hidden state after this observation."""
     values = graph("Relu", graph.norm("encoder.norm", graph.linear("encoder", "observation")))
+    flat = graph.reshape("hidden", -1, sizes.layers * sizes.gru)
     before = (
-        graph.many("Split", "hidden", graph.axes(*[1] * sizes.layers), outputs=sizes.layers, axis=1)
+        graph.many("Split", flat, graph.axes(*[sizes.gru] * sizes.layers), outputs=sizes.layers, axis=1)
         if sizes.layers > 1
-        else ["hidden"]
+        else [flat]
     )
     after = []
     for layer, state in enumerate(before):
-        values = _gru(graph, sizes, layer, values, graph.reshape(state, -1, sizes.gru))
-        after.append(graph.reshape(values, -1, 1, sizes.gru))
-    hidden = graph("Concat", *after, axis=1) if len(after) > 1 else after[0]
+        values = _gru(graph, sizes, layer, values, state)
+        after.append(values)
+    joined = graph("Concat", *after, axis=1) if len(after) > 1 else values
+    hidden = graph.reshape(joined, -1, sizes.layers, sizes.gru)
     return graph.norm("latent.norm", graph.linear("latent", values)), hidden
 
 
