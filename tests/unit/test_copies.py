@@ -16,6 +16,7 @@ from quintet.identity.recent import Recent
 SAME_EVERYWHERE = {
     "cold._seconds",  # told away by `awake`
     "ask.envelope.kms.published",  # the settings, read once more
+    "identity.store.registry._within",
     "net.client._parse",
     "net.client.tls",  # trusted roots; a client's context holds no key
     "operations.console._page",

@@ -23,6 +23,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from quintet.errors import Failure, Kind
@@ -91,7 +92,7 @@ async def count(account: str, rev: int | None, limit: Limit, now: datetime) -> T
     What is turned away is not counted.
     """
     number, end = f"n_{limit.group}", f"r_{limit.group}"
-    new_end = ":end" if limit.renewed else f"if_not_exists({end}, :end)"
+    change, condition = _within(number, end, limit.renewed)
     values = {":one": 1, ":now": millis(now), ":end": millis(now + timedelta(seconds=limit.seconds))}
     for _ in range(_ATTEMPTS):
         try:
@@ -99,8 +100,8 @@ async def count(account: str, rev: int | None, limit: Limit, now: datetime) -> T
                 account,
                 rev,
                 now,
-                f"{number} = if_not_exists({number}, :zero) + :one, {end} = {new_end}",
-                f"(attribute_not_exists({end}) OR ({end} > :now AND {number} < :most))",
+                change,
+                condition,
                 {**values, ":zero": 0, ":most": limit.most},
             )
         except _Unmet as refused:
@@ -112,6 +113,16 @@ async def count(account: str, rev: int | None, limit: Limit, now: datetime) -> T
             await _write(account, rev, now, f"{number} = :one, {end} = :end", f"{end} <= :now", values)
             return _tally(limit, 1, values[":end"])
     raise Failure(Kind.UNAVAILABLE, "Too much at once: try again", retry_after=1)
+
+
+@cache
+def _within(number: str, end: str, renewed: bool) -> tuple[str, str]:
+    """The change that counts a request in its window, and its condition."""
+    new_end = ":end" if renewed else f"if_not_exists({end}, :end)"
+    return (
+        f"{number} = if_not_exists({number}, :zero) + :one, {end} = {new_end}",
+        f"(attribute_not_exists({end}) OR ({end} > :now AND {number} < :most))",
+    )
 
 
 async def reset(account: str) -> None:
