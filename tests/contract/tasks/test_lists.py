@@ -155,6 +155,24 @@ def test_a_cursor_leads_on_in_its_own_order_alone(made: list[Task]) -> None:
     kept_loop().run_until_complete(refused())
 
 
+@pytest.mark.parametrize("filters", [Filters(), Filters(tags=("moves",)), Filters(tags=("moves",), type="review")])
+def test_a_task_that_is_met_at_its_old_place_as_well_is_shown_once(filters: Filters) -> None:
+    """Who reads in two requests, while it moves, meets it twice."""
+    was = Task(new_id("task", NOW), "Moves", NOW, "ada", NOW, type="review", tags=("moves",))
+    tasks.add(was, None)
+    now = moved(was, Status.IN_PROGRESS, NOW + timedelta(days=1))
+    tasks.change(was, now)
+    old = rows_of(was) - rows_of(now)
+    for row in old:
+        RowItem(row.list, row.place, told=row.told).save()
+
+    order = Order(SortBy.UPDATED, descending=True)
+    page = kept_loop().run_until_complete(pages.page(filters, order, 100))
+    for row in old:
+        RowItem(row.list, row.place).delete()
+    assert [task.id for task in page.tasks].count(was.id) == 1
+
+
 @pytest.mark.parametrize("tags", [0, 3, MOST_TAGS])
 def test_whatever_happens_to_a_task_its_rows_are_those_that_it_has(tags: int) -> None:
     """Not all of them go into a transaction with so many tags."""

@@ -1,6 +1,6 @@
 """Pages of lists: keys are read in the order of the list, then the tasks of the page and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ async def _shown(found: Sequence[_Found], limit: int, filters: Filters, total: i
     """`found` has one more than was asked for, if there is one more. What is not counted yet is counted here."""
     chosen, more = found[:limit], len(found) > limit
     counters, names = (counts.keys_of(filters), counts.names_of(filters)) if total is None else ([], [])
-    wanted = [task_at(each.cursor) for each in chosen]
+    wanted = list(dict.fromkeys(task_at(each.cursor) for each in chosen))
     keys = [*counters, *map(head_key, wanted)]
     items = {item["id"]["S"]: item for item in await read_parts(keys, names and [*names, "told", NUMBER])}
     shown = summaries_of([(each, _told(items[each])) for each in wanted if each in items])
@@ -90,7 +90,7 @@ async def _of_several(
     at_once, last = max(min(sizes) + 1, _FEWEST), None
     while len(found) < most:
         rows = await _read(source, order, at_once, last)
-        found |= {task_at(row.cursor): row for row in rows if fit(row.told)}
+        _find(found, rows, fit)
         if len(rows) < at_once:
             break
         last = rows[-1].cursor
@@ -102,7 +102,7 @@ async def _picked(
 ) -> tuple[list[_Found], int | None]:
     """At most `number` of those that fit, read as far as that takes, and how many fit, if that had to be known."""
     fit = fits(filters, source.holds)
-    found: list[_Found] = []
+    found: dict[str, _Found] = {}
     total: int | None = None
     one_in: float | None = None
     if len(more := choices(filters, source.holds)) == 1:
@@ -117,11 +117,18 @@ async def _picked(
             break
         at_once = max(_FEWEST, min(int(1.25 * one_in * (number - len(found))), _MOST))
         rows = await _read(source, order, at_once, last)
-        found += [row for row in rows if fit(row.told)]
+        _find(found, rows, fit)
         last, ended = rows[-1].cursor if rows else last, len(rows) < at_once
         if total is None:
             one_in = None  # they are not
-    return found[:number], total
+    return [*found.values()][:number], total
+
+
+def _find(found: dict[str, _Found], rows: Sequence[_Found], fit: Callable[[str], bool]) -> None:
+    """Each task at the first of its places: one that moves while a list is read may be met at another as well."""
+    for row in rows:
+        if fit(row.told):
+            found.setdefault(task_at(row.cursor), row)
 
 
 def _check(after: str | None, source: Source) -> None:
