@@ -1,8 +1,12 @@
 """Plain values as DynamoDB writes them, and back."""
 
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
+
+try:  # where states of agents are read and written, it is forty times as fast
+    import pybase64 as base64
+except ImportError:
+    import base64  # type: ignore[no-redef]
 
 
 def to_item(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +73,7 @@ _WRITERS: dict[type, Callable[[Any], dict[str, Any]]] = {
     int: lambda value: {"N": _integer(value)},
     float: lambda value: {"N": _float(value)},
     type(None): lambda _: {"NULL": True},
-    bytes: lambda value: {"B": b64encode(value).decode()},
+    bytes: lambda value: {"B": base64.b64encode(value).decode()},
     dict: lambda value: {"M": to_item(value)},
     list: _list,
     tuple: _list,
@@ -96,10 +100,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "N": _number,
     "BOOL": lambda content: content,
     "NULL": lambda _: None,
-    "B": b64decode,
+    "B": lambda content: base64.b64decode(content, validate=True),
     "M": from_item,
     "L": lambda content: [_plain(value) for value in content],
     "SS": set,
     "NS": lambda content: {_number(value) for value in content},
-    "BS": lambda content: {b64decode(value) for value in content},
+    "BS": lambda content: {base64.b64decode(value, validate=True) for value in content},
 }
