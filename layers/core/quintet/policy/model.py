@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 
 DEFAULT_AGENT = "default"  # exists before anybody has called for it
 LONGEST_ID = 128
@@ -165,8 +165,7 @@ def connection_key(connection_id: str) -> str:
 def checked_id(text: str, field: str = "agent_id") -> str:
     """Raises Failure for what could not stand in a path, a key or a line of a log."""
     if not 0 < len(text) <= LONGEST_ID or not text.isprintable() or "/" in text or text.isspace():
-        issue = f"Must be 1 to {LONGEST_ID} printable characters without a slash"
-        raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+        raise invalid(field, f"Must be 1 to {LONGEST_ID} printable characters without a slash")
     return text
 
 

@@ -7,7 +7,7 @@ from struct import error as StructError  # noqa: N812 - a class
 from struct import pack
 from typing import Any
 
-from quintet.errors import Failure, Kind
+from quintet.errors import Failure, Kind, invalid
 
 MOST_IN_BATCH = 1024
 _NUMBERS = frozenset({int, float})  # a bool is an int to isinstance, and no number to anybody else
@@ -16,8 +16,7 @@ _NUMBERS = frozenset({int, float})  # a bool is an int to isinstance, and no num
 def vector(values: Any, length: int, *, field: str = "observation") -> bytes:
     """Raises Failure: 422 for what is no list of numbers, 400 for what no policy can take."""
     if not isinstance(values, list) or not _numbers(values):
-        issue = "Must be a list of numbers"
-        raise Failure(Kind.INVALID, f"{field}: {issue}", details={"field": field, "issue": issue})
+        raise invalid(field, "Must be a list of numbers")
     if len(values) != length:
         raise Failure(Kind.REJECTED, f"Expected observation of length {length}, got {len(values)}")
     packed = _packed(values)

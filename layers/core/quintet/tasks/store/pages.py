@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from quintet.errors import Failure, Kind
+from quintet.errors import invalid
 from quintet.settings import settings
 from quintet.store import wire
 from quintet.store.shapes import NUMBER
@@ -136,8 +136,7 @@ def _check(after: str | None, source: Source) -> None:
         return
     index, place = _place_of(after)
     if not any(segment.has(place) for segment in source.segments[index : index + 1]):
-        issue = "Belongs to a list in another order"
-        raise Failure(Kind.INVALID, f"cursor: {issue}", details={"field": "cursor", "issue": issue})
+        raise invalid("cursor", "Belongs to a list in another order")
 
 
 def _place_of(cursor: str) -> tuple[int, str]:
