@@ -1,7 +1,5 @@
 """What became of deliveries, and asking for them again."""
 
-from bisect import bisect_left
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -12,6 +10,7 @@ from quintet.errors import Failure, Kind, invalid
 from quintet.events import store as log
 from quintet.events.model import Entry
 from quintet.events.platform import PLATFORM
+from quintet.events.times import stretch
 from quintet.http.answers import Json, envelope
 from quintet.http.exchange import exchange_of
 from quintet.http.moments import Moment
@@ -25,7 +24,6 @@ router = APIRouter(prefix="/v1/webhooks/{webhook_id}")
 
 _MOST_REPLAYED = 1000
 _MOST_READ = 20_000  # entries of the log, most of which may be of no interest to the endpoint
-_PAGE = 200
 
 
 class Range(BaseModel):
@@ -107,32 +105,13 @@ async def _active(manager: Manager, webhook_id: str) -> Endpoint:
 
 
 def _between(since: datetime, until: datetime, endpoint: Endpoint) -> list[Entry]:
-    """The log is in the order of its numbers, and nearly in that of time: found by halving, begun a little early."""
     found: list[Entry] = []
-    for read, entry in enumerate(_from(since)):
-        if entry.event.at >= until:
-            break
+    for read, entry in enumerate(stretch(log, PLATFORM, since, until)):
         if read >= _MOST_READ:
             raise invalid("until", f"Spans more than {_MOST_READ} events of the platform: ask for a shorter time")
-        if entry.event.at >= since and endpoint.wants(entry.event.type):
+        if since <= entry.event.at < until and endpoint.wants(entry.event.type):
             found.append(entry)
             if len(found) > _MOST_REPLAYED:
                 issue = f"Holds more than {_MOST_REPLAYED} events: ask for a shorter time"
                 raise invalid("until", issue)
     return found
-
-
-def _from(since: datetime) -> Iterator[Entry]:
-    head = log.head(PLATFORM).seq
-
-    def late(seq: int) -> bool:
-        entries = log.read(PLATFORM, seq - 1, 1).entries
-        return bool(entries) and entries[0].event.at >= since
-
-    after = max(0, bisect_left(range(1, head + 1), True, key=late) - _PAGE // 10)
-    while after < head:
-        entries = log.read(PLATFORM, after, _PAGE).entries
-        if not entries:
-            return
-        yield from entries
-        after = entries[-1].seq
