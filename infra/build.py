@@ -52,7 +52,7 @@ LIMITS = {"vendor": (60 * _MEBI, 18 * _MEBI), "inference": (150 * _MEBI, 50 * _M
 _SMALL = (5 * _MEBI, 2 * _MEBI)
 
 # Needed to build or to type-check others, never to run.
-_UNUSED = ("bin", "cffi", "pycparser", "wrapt-stubs", "boto3/data", "boto3/examples")
+_UNUSED = ("bin", "cffi", "pycparser", "wrapt-stubs", "boto3/data", "boto3/examples", "pydantic/v1")
 _UNUSED_SUFFIXES = {".c", ".h", ".pxd", ".pyi", ".pyx", ".typed"}
 
 

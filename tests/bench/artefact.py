@@ -49,12 +49,15 @@ def _parts() -> list[str]:
 
 def awss_runtime(target: Path, python: str) -> Path:
     """What Lambda's image has beside an interpreter."""
-    uv = shutil.which("uv") or ROOT / ".tools/bin/uv"
-    install = [uv, "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
+    install = [find_uv(), "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
     target.parent.mkdir(parents=True, exist_ok=True)
     _run(*install, "--python", python, "--target", target, "--requirements", _lock(target.parent))
     _compile(target, python)
     return target
+
+
+def find_uv() -> str | Path:
+    return shutil.which("uv") or ROOT / ".tools/bin/uv"
 
 
 def _compile(tree: Path, python: str) -> None:

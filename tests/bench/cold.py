@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.build import ROOT
-from tests.bench.artefact import Subject, build, subjects
+from tests.bench.artefact import Subject, build, find_uv, subjects
 from tests.gateway import event
 from tests.sandbox import Sandbox
 
@@ -74,8 +74,9 @@ def warm(written: Iterable[Subject], path: list[Path], python: str, calls: int) 
 
 
 def sandbox(subject: Subject, path: list[Path], python: str) -> Sandbox:
+    own = [folder for folder in path if subject.inference or "inference" not in folder.parts]
     running = Sandbox(
-        subject.handler, runtime=subject.runtime, path=path, environment=subject.environment, python=python
+        subject.handler, runtime=subject.runtime, path=own, environment=subject.environment, python=python
     )
     return running.wait_until_ready()
 
@@ -117,6 +118,12 @@ def optimised() -> str:
     return next((python for python in found if python), sys.executable)
 
 
+def alone(python: str, folder: Path) -> str:
+    """The same without what a distribution installs beside it: Lambda's image has none of that."""
+    subprocess.run([find_uv(), "venv", "--quiet", "--clear", "--python", python, folder], check=True)
+    return str(folder / "bin/python")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=optimised())
@@ -124,7 +131,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=300)
     options = parser.parse_args()
     target = ROOT / ".build/bench"
-    found = measure(build(target, options.python), options.python, options.samples, options.calls)
+    path = build(target, options.python)
+    found = measure(path, alone(options.python, target / "interpreter"), options.samples, options.calls)
+    found["python"] = version(options.python)
     (target / "cold.json").write_text(json.dumps(found, indent=2))
     show(found)
     for missed in failures(found):

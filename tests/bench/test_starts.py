@@ -1,5 +1,7 @@
 """No function may come to start much slower than the least that FastAPI and Mangum can do. `make bench` has figures."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,3 +24,9 @@ def test_a_function_starts_lean(subject: Subject, artefact: Path) -> None:
     else:
         pytest.fail(f"{ours['init_cpu_ms']:.0f} ms of CPU to start, hello takes {hello['init_cpu_ms']:.0f}")
     assert ours["peak_mb"] <= GOALS["peak_mb"]
+
+
+def test_no_start_imports_the_first_pydantic(repository: Path) -> None:
+    look = "import sys, identity.app; sys.exit('pydantic.v1' in sys.modules)"
+    path = {"PYTHONPATH": f"{repository}/layers/core:{repository}/functions"}
+    subprocess.run([sys.executable, "-c", look], env={**os.environ, **path}, check=True)
