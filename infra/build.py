@@ -104,7 +104,7 @@ def install(requirements: Path, target: Path, *, host: bool) -> None:
     if not host:
         where += ["--python-platform", PLATFORM, "--python-version", PYTHON]
     # Copies: uv would link to its cache, and what is trimmed here would be trimmed in every environment of the machine.
-    command = [_uv(), "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
+    command = [find_uv(), "pip", "install", "--quiet", "--link-mode", "copy", "--no-deps", "--require-hashes"]
     command += ["--only-binary", ":all:", "--target", str(target), "--requirements", str(requirements)]
     subprocess.run([*command, *where], check=True)
 
@@ -219,7 +219,7 @@ def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _uv() -> str:
+def find_uv() -> str:
     return shutil.which("uv") or str(ROOT / ".tools/bin/uv")
 
 

@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from infra.build import find_uv
 from infra.local.children import ROOT
 from infra.local.template import Function
 
@@ -88,7 +88,6 @@ class Bundle:
         name = f"{hashlib.sha256(locked.read_bytes()).hexdigest()[:16]}-{machine}-{sys.version_info.minor}"
         target = self._root / ".local" / "vendor" / name
         if not target.exists():
-            uv = shutil.which("uv") or str(self._root / ".tools" / "bin" / "uv")
             draft = target.with_name(f"{name}.{os.getpid()}")
             options = ["--quiet", "--no-config", "--require-hashes", "--only-binary", ":all:", "-r", str(locked)]
             wanted = [
@@ -97,7 +96,7 @@ class Bundle:
                 "--python-platform",
                 f"{machine}-manylinux_2_28",
             ]
-            subprocess.run([uv, "pip", "install", "--target", str(draft), *wanted, *options], check=True)
+            subprocess.run([find_uv(), "pip", "install", "--target", str(draft), *wanted, *options], check=True)
             draft.rename(target)
         return target
 

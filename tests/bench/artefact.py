@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from infra.build import ROOT
+from infra.build import ROOT, find_uv
 from infra.local.template import FUNCTION, Template
 
 _RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
@@ -54,10 +54,6 @@ def awss_runtime(target: Path, python: str) -> Path:
     _run(*install, "--python", python, "--target", target, "--requirements", _lock(target.parent))
     _compile(target, python)
     return target
-
-
-def find_uv() -> str | Path:
-    return shutil.which("uv") or ROOT / ".tools/bin/uv"
 
 
 def _compile(tree: Path, python: str) -> None:

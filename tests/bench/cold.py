@@ -16,8 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from infra.build import ROOT
-from tests.bench.artefact import Subject, build, find_uv, subjects
+from infra.build import ROOT, find_uv
+from tests.bench.artefact import Subject, build, subjects
 from tests.gateway import event
 from tests.sandbox import Sandbox
 
