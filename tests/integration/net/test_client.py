@@ -1,6 +1,7 @@
 """The HTTP client over real sockets, against servers that behave and servers that do not."""
 
 import asyncio
+import gc
 import socket
 from contextlib import suppress
 
@@ -200,3 +201,23 @@ async def test_an_ipv6_literal_keeps_its_brackets_in_the_host_header() -> None:
     async with serving(script) as server:
         await send("GET", f"http://[2001:db8::1]:{server.port}/", address="127.0.0.1")
     assert b"host: [2001:db8::1]:%d\r\n" % server.port in asked[0]
+
+
+@on_a_loop
+async def test_a_call_cancelled_at_any_moment_leaves_no_socket_open() -> None:
+    """What is left open is found when memory is next collected, in the middle of another test."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(HELLO)
+
+    async with serving(script) as server:
+        for turns in range(12):
+            call = asyncio.create_task(send("GET", server.url))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            call.cancel()
+            with suppress(asyncio.CancelledError):
+                await call
+            del call
+            gc.collect()

@@ -339,6 +339,7 @@ class _Pool:
         return await self._dial(origin, last)
 
     async def _dial(self, origin: _Origin, address: str) -> _Connection:
+        """One address after the other: asyncio's race of addresses forgets a socket that wins it as the call ends."""
         secure = origin.scheme == "https"
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: _Connection(origin, self),
@@ -346,7 +347,6 @@ class _Pool:
             origin.port,
             ssl=tls() if secure else None,
             server_hostname=origin.host if secure else None,
-            happy_eyeballs_delay=0.25,
         )
         return connection
 
