@@ -53,15 +53,16 @@ async def _all_kinds() -> None:
 
 
 @pytest.fixture(scope="module")
-def _queues(stack: Stack) -> None:
-    """Those of the quiet tables' prefix."""
+def _queues(stack: Stack, _own_copies: str) -> None:
+    """Those of the tables' prefix."""
     sqs = stack.endpoint.client("sqs")
     for name in QUEUES:
-        sqs.create_queue(QueueName=f"quiet-{name}")
+        sqs.create_queue(QueueName=f"{_own_copies}{name}")
 
 
 @pytest.fixture
-def exposition(quiet_tables: None, _queues: None) -> str:
+def exposition(own_tables: None, _queues: None) -> str:
+    """In tables of its own: its budget of the system would bound the calls of others."""
     asyncio.run(_all_kinds())
     answer = ask("/metrics")
     assert answer.status == 200, answer.text
