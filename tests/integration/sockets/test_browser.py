@@ -6,6 +6,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,9 @@ class Clerk(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(text.encode())))
-        self.end_headers()
-        self.wfile.write(text.encode())
+        with suppress(BrokenPipeError):  # the browser has left, and its test is over
+            self.end_headers()
+            self.wfile.write(text.encode())
 
 
 @pytest.fixture
