@@ -22,6 +22,7 @@ SAME_EVERYWHERE = {
     "operations.console._page",
     "personas.cast.cast",
     "settings.settings",
+    "tasks.store.facts.facts_of",
     "telemetry.emf._defined",
     "telemetry.lambdas._logger",
     "telemetry.platform.prices",

@@ -3,7 +3,8 @@
 import itertools
 import random
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cmp_to_key
 from typing import Any
@@ -14,10 +15,24 @@ from quintet.errors import Failure
 from quintet.http.entry import kept_loop
 from quintet.store import wire
 from quintet.store.ids import new_id
-from quintet.tasks.model import MOST_TAGS, PRIORITIES, ROLES, TYPES, Filters, Order, SortBy, Status, Task, moved
+from quintet.tasks.model import (
+    MOST_TAGS,
+    PRIORITIES,
+    ROLES,
+    TYPES,
+    Filters,
+    Order,
+    SortBy,
+    Status,
+    Summary,
+    Task,
+    moved,
+)
 from quintet.tasks.store import pages, tasks
+from quintet.tasks.store.entries import FEW_TAGS
 from quintet.tasks.store.items import RowItem
 from quintet.tasks.store.listing import Row, place_of, rows_of
+from quintet.tasks.store.rows import head_of, summaries_of
 
 pytestmark = pytest.mark.usefixtures("own_tables")
 
@@ -176,14 +191,43 @@ def test_a_task_that_is_met_at_its_old_place_as_well_is_shown_once(filters: Filt
 @pytest.mark.parametrize("tags", [0, 3, MOST_TAGS])
 def test_whatever_happens_to_a_task_its_rows_are_those_that_it_has(tags: int) -> None:
     """Not all of them go into a transaction with so many tags."""
-    names = [f"{secrets.token_hex(4)}-{number}" for number in range(tags)]
-    task = Task(new_id("task", NOW), "Many tags", NOW, "ada", NOW, assignee_role="critic", tags=(*names,))
+    for _, after in _life(tags):
+        assert {Row(item.list, item.place, item.told) for item in RowItem.scan() if after.id in item.place} == rows_of(
+            after
+        )
+
+
+@pytest.mark.parametrize("tags", [1, FEW_TAGS, FEW_TAGS + 1, MOST_TAGS])
+def test_owners_lists_show_a_task_as_it_is_though_nobody_clears_up_after_a_transaction(
+    tags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_leave", list)
+
+    async def shown(filters: Filters, by: SortBy) -> list[Summary]:
+        return list((await pages.page(filters, Order(by), 5)).tasks)
+
+    for before, after in _life(tags):
+        (expected,) = summaries_of([(after.id, head_of(after))])
+        creator = Filters(created_by=after.created_by)
+        for filters, by in itertools.product(
+            (creator, replace(creator, tags=after.tags), Filters(tags=after.tags)), SortBy
+        ):
+            found = kept_loop().run_until_complete(shown(filters, by))
+            assert [each._replace(tags=[*each.tags]) for each in found] == [expected], (filters, by)
+            if before.status is not after.status:
+                assert not kept_loop().run_until_complete(shown(replace(filters, status=before.status), by))
+
+
+def _life(tags: int) -> Iterator[tuple[Task, Task]]:
+    word = secrets.token_hex(4)
+    names = [f"{word}-{number}" for number in range(tags)]
+    task = Task(new_id("task", NOW), "Tagged", NOW, f"ada-{word}", NOW, assignee_role="critic", tags=(*names,))
     tasks.add(task, None)
     begun = moved(task, Status.IN_PROGRESS, NOW + timedelta(seconds=1))
-    other = begun.changed(NOW + timedelta(seconds=2), tags=(*names[1:], "another"), priority="high", deadline=NOW)
+    other = begun.changed(
+        NOW + timedelta(seconds=2), title="Now", tags=(*names[1:], f"{word}-x"), priority="high", deadline=NOW
+    )
     ended = moved(other, Status.COMPLETED, NOW + timedelta(seconds=3), type="review")
     for before, after in itertools.pairwise((task, begun, other, ended)):
         tasks.change(before, after)
-        assert {Row(item.list, item.place, item.told) for item in RowItem.scan() if task.id in item.place} == rows_of(
-            after
-        )
+        yield before, after

@@ -1,5 +1,6 @@
 """The life of a task."""
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,8 +8,12 @@ import pytest
 
 from quintet.errors import Failure, Kind
 from quintet.tasks.model import ENDED, MOST_TAGS, Progress, Status, Submission, Task, moved
+from quintet.tasks.store.counts import moves
+from quintet.tasks.store.entries import FEW_TAGS, tells_all
+from quintet.tasks.store.entries import summaries_of as told_in
 from quintet.tasks.store.listing import moves_of, rows_of
-from quintet.tasks.store.rows import body_of, head_of, task_of
+from quintet.tasks.store.rows import body_of, head_of, summaries_of, task_of
+from quintet.tasks.store.tasks import MOST_WRITES
 from quintet.tasks.telling import became, estimated_completion, progressed
 
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
@@ -82,34 +87,46 @@ def test_events_hold_the_documents_fields() -> None:
 
 @pytest.mark.parametrize("tags", [0, 2, 4])
 def test_a_task_and_all_its_rows_come_in_one_transaction(tags: int) -> None:
-    """Beside them are head, body, event, promise and debt, two histograms and the sums, and one of each tag."""
-    _, come, _ = moves_of(None, _tagged(tags))
-    assert len(come) + 5 + 3 + tags <= 100
+    """Beside them are head, body, event, promise and debt, and what counts."""
+    task = _tagged(tags)
+    assert len(rows_of(task)) + 5 + _counted(None, task) <= MOST_WRITES
 
 
-@pytest.mark.parametrize("tags", [0, 2, 3, 6])
-def test_what_comes_with_a_change_fits_into_its_transaction_and_what_goes_later_is_of_lists_that_the_task_left(
-    tags: int,
-) -> None:
-    """Beside it are head, body, event, debt, figures and a step."""
+@pytest.mark.parametrize("tags", [0, 3, 6, 9])
+def test_what_does_not_fit_into_its_transaction_is_of_lists_that_the_task_left_or_comes_to(tags: int) -> None:
+    """Beside it are head, body, event, debt, figures and a step, and what counts."""
     begun = moved(_tagged(tags), Status.IN_PROGRESS, LATER)
     ended = moved(begun, Status.COMPLETED, LATER + timedelta(minutes=1))
-    retold, come, gone = moves_of(begun, ended)
-    left = 100 - (len(retold) + len(come) + 6 + 3 + tags)
-    assert left >= 0
-    lists = {row.list for row in rows_of(ended)}
-    assert not any(row.list in lists for row in gone[left:])
+    bound, others = moves_of(begun, ended)
+    left = MOST_WRITES - (len(bound) + 6 + _counted(begun, ended))
+    both = {row.list for row in rows_of(begun)} & {row.list for row in rows_of(ended)}
+    assert not any(move.row.list in both for move in others[left:])
 
 
-def test_what_entries_tell_changes_with_the_task() -> None:
-    """It is the one thing that no reader could tell to be older, or newer."""
+def test_what_is_believed_or_told_anew_fits_into_the_transaction_whatever_changes() -> None:
     tags = tuple(map(str, range(2 * MOST_TAGS)))
-    for kept in range(MOST_TAGS + 1):
-        task = replace(GIVEN, tags=tags[:MOST_TAGS], created_by="ada")
-        after = moved(task, Status.IN_PROGRESS, LATER, tags=tags[kept : kept + MOST_TAGS], assignee_role="critic")
-        retold, _, _ = moves_of(task, after)
-        assert retold
-        assert len(retold) + 6 + 3 + MOST_TAGS + kept <= 100
+    for had, has in itertools.product((0, 1, FEW_TAGS, FEW_TAGS + 1, MOST_TAGS), repeat=2):
+        for kept in range(min(had, has) + 1):
+            task = replace(_tagged(0), tags=tags[:had])
+            new = tags[had - kept : had - kept + has]
+            others = {"type": "review", "priority": "high", "assignee_role": "architect", "deadline": None}
+            after = moved(task, Status.IN_PROGRESS, LATER, tags=new, **others)
+            bound, _ = moves_of(task, after)
+            assert len(bound) + 6 + _counted(task, after) <= MOST_WRITES
+
+
+@pytest.mark.parametrize("tags", [0, FEW_TAGS, FEW_TAGS + 1, MOST_TAGS])
+def test_entries_tell_all_that_lists_show_unless_there_are_many_of_them(tags: int) -> None:
+    task = _tagged(tags)
+    told = [(task.id, row.told) for row in rows_of(task) if row.told and tells_all(row.told)]
+    assert bool(told) is (tags <= FEW_TAGS)
+    for summary in told_in(told):
+        (of_head,) = summaries_of([(task.id, head_of(task))])
+        assert summary == of_head._replace(tags=[*of_head.tags])
+
+
+def _counted(before: Task | None, after: Task) -> int:
+    return len(list(moves(before, after)))
 
 
 def _tagged(tags: int) -> Task:

@@ -1,6 +1,7 @@
 """What most filters ask of a task, in four digits: its status, type, priority and role."""
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import product
 
 from quintet.tasks.model import PRIORITIES, ROLES, TYPES, Filters, Status, Task
@@ -12,6 +13,12 @@ DIGITS = len(_FACES)
 def digits_of(task: Task) -> str:
     facts = (task.status, task.type, task.priority, task.assignee_role or "")
     return "".join(str(face.index(fact)) for face, fact in zip(_FACES, facts, strict=True))
+
+
+@cache
+def facts_of(digits: str) -> tuple[str, str, str, str | None]:
+    status, kind, priority, role = (str(face[int(digit)]) for face, digit in zip(_FACES, digits, strict=True))
+    return status, kind, priority, role or None
 
 
 def pattern_of(filters: Filters) -> str:

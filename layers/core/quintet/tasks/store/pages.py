@@ -1,5 +1,6 @@
-"""Pages of lists: keys are read in the order of the list, then the tasks of the page and nothing else."""
+"""Pages of lists: rows are read in the order of the list, and where these do not tell it, the tasks of the page."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -10,9 +11,10 @@ from quintet.store import wire
 from quintet.store.shapes import NUMBER
 from quintet.tasks.model import Filters, Order, Summary
 from quintet.tasks.shapes import HEAD
-from quintet.tasks.store import counts
+from quintet.tasks.store import counts, entries
+from quintet.tasks.store.entries import fits, tells_all
 from quintet.tasks.store.facts import choices
-from quintet.tasks.store.listing import WHOLE, Segment, Source, fits, plan_of, task_at
+from quintet.tasks.store.listing import WHOLE, Segment, Source, plan_of, task_at
 from quintet.tasks.store.rows import summaries_of
 from quintet.tasks.store.tasks import head_key, read_parts
 
@@ -29,10 +31,28 @@ class Listed:
 
 
 class _Found(NamedTuple):
-    """A row, by the cursor that leads beyond it."""
+    """A row as it lies there: hundreds may be read for a page."""
 
-    cursor: str
-    told: str
+    segment: int
+    row: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        place: str = self.row["place"]["S"]
+        return place
+
+    @property
+    def told(self) -> str:
+        return self.row["told"]["S"] if "told" in self.row else ""
+
+    @property
+    def task_id(self) -> str:
+        return task_at(self.place)
+
+    @property
+    def cursor(self) -> str:
+        """It leads beyond the row."""
+        return f"{self.segment}|{self.place}"
 
 
 async def page(filters: Filters, order: Order, limit: int, offset: int = 0, after: str | None = None) -> Listed:
@@ -47,26 +67,41 @@ async def page(filters: Filters, order: Order, limit: int, offset: int = 0, afte
     if len(sources) > 1:
         found, total = await _of_several(sources, filters, order, after)
         return await _shown(found[offset:number], limit, filters, total)
-    if sources[0].holds == filters:
-        found = await _read(sources[0], order, number, after)
+    (source,) = sources
+    if source.holds != filters:
+        found, total = await _picked(source, filters, order, number, after)
+    elif source.tells:
+        found, (total,) = await asyncio.gather(_read(source, order, number, after), _counts(filters, filters))
     else:
-        found, total = await _picked(sources[0], filters, order, number, after)
+        found = await _read(source, order, number, after)
     whole = after is None and offset == 0 and len(found) <= limit  # nothing has to be counted
     listed = await _shown(found[offset:], limit, filters, 0 if whole else total)
     return replace(listed, total=len(listed.tasks)) if whole else listed
 
 
 async def _shown(found: Sequence[_Found], limit: int, filters: Filters, total: int | None) -> Listed:
-    """`found` has one more than was asked for, if there is one more. What is not counted yet is counted here."""
+    """`found` has one more than was asked for, if there is one more. What is not counted yet is counted beside the
+    tasks that have to be read, for their rows do not tell all.
+    """
     chosen, more = found[:limit], len(found) > limit
+    told: dict[str, str] = {}
+    for each in chosen:
+        told.setdefault(each.task_id, each.told)
     counters, names = (counts.keys_of(filters), counts.names_of(filters)) if total is None else ([], [])
-    wanted = list(dict.fromkeys(task_at(each.cursor) for each in chosen))
-    keys = [*counters, *map(head_key, wanted)]
+    keys = [*counters, *(head_key(task_id) for task_id, text in told.items() if not tells_all(text))]
     items = {item["id"]["S"]: item for item in await read_parts(keys, names and [*names, "told", NUMBER])}
-    shown = summaries_of([(each, _told(items[each])) for each in wanted if each in items])
-    fitting = list(filter(filters.fit, shown))  # a row may be older than its task
+    heads = [(task_id, _told(item)) for task_id, item in items.items() if task_id in told]
+    shown = entries.summaries_of([(task_id, text) for task_id, text in told.items() if tells_all(text)])
+    known = {each.id: each for each in (*shown, *summaries_of(heads))}
+    fitting = [known[each] for each in told if each in known and filters.fit(known[each])]  # a row may be older
     counted = counts.sum_of(items.values(), filters) if total is None else total
     return Listed(fitting, counted, chosen[-1].cursor if more else None)
+
+
+async def _counts(of: Filters, *several: Filters) -> list[int]:
+    """How many tasks fit each of `several`, that name no tag or creator but those of `of`."""
+    items = await read_parts(counts.keys_of(of), counts.names_of(*several))
+    return [counts.sum_of(items, each) for each in several]
 
 
 def _told(item: Mapping[str, Any]) -> str:
@@ -80,55 +115,51 @@ async def _of_several(
 ) -> tuple[list[_Found], int]:
     """What fits beyond `after`, and how many fit at all: to know that, all of the smallest source has to be read."""
     owners = [replace(filters, created_by=each.holds.created_by, tags=each.holds.tags) for each in sources]
-    counting = counts.names_of(*owners, *(each.holds for each in sources))
-    counters = await read_parts(counts.keys_of(filters), counting)
-    most = min(counts.sum_of(counters, owner) for owner in owners)
-    sizes = [counts.sum_of(counters, each.holds) for each in sources]
+    numbers = await _counts(filters, *owners, *(each.holds for each in sources))
+    most, sizes = min(numbers[: len(owners)]), numbers[len(owners) :]
     source = sources[sizes.index(min(sizes))]
     fit = fits(filters, source.holds)
     found: dict[str, _Found] = {}
     at_once, last = max(min(sizes) + 1, _FEWEST), None
     while len(found) < most:
-        rows = await _read(source, order, at_once, last)
-        _find(found, rows, fit)
-        if len(rows) < at_once:
+        read = await _read(source, order, at_once, last)
+        _find(found, read, fit)
+        if len(read) < at_once:
             break
-        last = rows[-1].cursor
+        last = read[-1].cursor
     return [row for row in found.values() if after is None or _beyond(row.cursor, after, order)], len(found)
 
 
 async def _picked(
     source: Source, filters: Filters, order: Order, number: int, after: str | None
-) -> tuple[list[_Found], int | None]:
-    """At most `number` of those that fit, read as far as that takes, and how many fit, if that had to be known."""
+) -> tuple[list[_Found], int]:
+    """At most `number` of those that fit, read as far as that takes, and how many fit."""
     fit = fits(filters, source.holds)
     found: dict[str, _Found] = {}
-    total: int | None = None
-    one_in: float | None = None
-    if len(more := choices(filters, source.holds)) == 1:
-        (one_in,) = more  # if they are equally frequent: worth a try before anything is counted
-    last, ended = after, False
-    while not ended and len(found) < number:
-        if one_in is None:
-            counters = await read_parts(counts.keys_of(filters), counts.names_of(filters, source.holds))
-            total = counts.sum_of(counters, filters)
-            one_in = counts.sum_of(counters, source.holds) / max(1, total)
-        if after is None and len(found) == total:
-            break
-        at_once = max(_FEWEST, min(int(1.25 * one_in * (number - len(found))), _MOST))
-        rows = await _read(source, order, at_once, last)
-        _find(found, rows, fit)
-        last, ended = rows[-1].cursor if rows else last, len(rows) < at_once
-        if total is None:
-            one_in = None  # they are not
+    more = choices(filters, source.holds)
+    at_once = _at_once(number, more[0]) if len(more) == 1 else 0  # as if they were equally frequent: worth a try
+    (total, held), read = await asyncio.gather(
+        _counts(filters, filters, source.holds), _read(source, order, at_once, after)
+    )
+    _find(found, read, fit)
+    while len(read) == at_once and len(found) < number and not (after is None and len(found) == total):
+        last = read[-1].cursor if read else after
+        at_once = _at_once(number - len(found), held / max(1, total))
+        read = await _read(source, order, at_once, last)
+        _find(found, read, fit)
     return [*found.values()][:number], total
 
 
-def _find(found: dict[str, _Found], rows: Sequence[_Found], fit: Callable[[str], bool]) -> None:
+def _at_once(number: int, one_in: float) -> int:
+    """So many entries for so many that fit."""
+    return max(_FEWEST, min(int(1.25 * one_in * number), _MOST))
+
+
+def _find(found: dict[str, _Found], read: Sequence[_Found], fit: Callable[[str], bool]) -> None:
     """Each task at the first of its places: one that moves while a list is read may be met at another as well."""
-    for row in rows:
+    for row in read:
         if fit(row.told):
-            found.setdefault(task_at(row.cursor), row)
+            found.setdefault(row.task_id, row)
 
 
 def _check(after: str | None, source: Source) -> None:
@@ -155,8 +186,7 @@ async def _read(source: Source, order: Order, number: int, after: str | None) ->
     index, place = (0, "") if after is None else _place_of(after)
     found: list[_Found] = []
     for at, segment in enumerate(source.segments[index:], index):
-        rows = await _rows(segment, order.descending, number - len(found), place)
-        found += [_Found(f"{at}|{row['place']['S']}", row["told"]["S"] if "told" in row else "") for row in rows]
+        found += [_Found(at, row) for row in await _rows(segment, order.descending, number - len(found), place)]
         if len(found) == number:
             break
         place = ""

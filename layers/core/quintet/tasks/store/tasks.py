@@ -16,10 +16,10 @@ from quintet.tasks import shapes
 from quintet.tasks.model import Task
 from quintet.tasks.store import counts
 from quintet.tasks.store.items import BodyItem, HeadItem, PartItem, RowItem
-from quintet.tasks.store.listing import RUNNING, Row, moves_of, task_at, waiting_list, working_list
+from quintet.tasks.store.listing import RUNNING, Move, Row, moves_of, task_at, waiting_list, working_list
 from quintet.tasks.store.rows import BODY, HEAD, body_of, head_of, task_of
 
-_MOST_WRITES, _MOST_READS = 100, 100
+MOST_WRITES, _MOST_READS = 100, 100
 _PROMISE = "promise"
 _WAITS = "waits#"
 _PROMISED_FOR = timedelta(hours=24)
@@ -81,31 +81,33 @@ def add(task: Task, promise: Promise | None, *also: Write) -> None:
         # One that has expired may still lie there: time to live takes its time.
         free = PartItem.id.does_not_exist() | (PartItem.expires_at < epoch(task.created_at))
         writes.append(lambda tx: tx.save(item, condition=free))
-    _, come, _ = moves_of(None, task)
+    bound, others = moves_of(None, task)
     try:
-        _write([*writes, lambda tx: _parts(tx, None, task), *counts.moves(None, task), *also], come, [])
+        _write([*writes, lambda tx: _parts(tx, None, task), *counts.moves(None, task), *also], bound, others)
     except Unmet:
-        _leave(come)  # nobody else has ever had these
+        _leave(move.row for move in others)  # nobody else has ever had these
         raise
 
 
 def change(before: Task, after: Task, *also: Write) -> None:
     """Raises Unmet(0) when somebody else has changed the task since it was read."""
-    retold, come, gone = moves_of(before, after)
-    writes: list[Write] = [lambda tx: _parts(tx, before, after), *counts.moves(before, after), *map(_placed, retold)]
-    _write([*writes, *also], come, gone)
+    writes: list[Write] = [lambda tx: _parts(tx, before, after), *counts.moves(before, after)]
+    _write([*writes, *also], *moves_of(before, after))
 
 
-def _write(writes: Sequence[Write], come: Sequence[Row], gone: Sequence[Row]) -> None:
-    """With the rows that come and go, as far as a transaction takes them: the rest come before it, or go after it."""
-    left = _MOST_WRITES - len(writes) - 1  # a task is two items
-    coming, going = come[:left], gone[: max(0, left - len(come))]
-    if come[left:]:
-        with RowItem.batch_write() as batch:
-            for row in come[left:]:
-                batch.save(_item(row))
-    write_together([*writes, *map(_placed, coming), *map(_left, going)])
-    _leave(gone[len(going) :])
+def _write(writes: Sequence[Write], bound: Sequence[Move], others: Sequence[Move]) -> None:
+    """With the moves that are bound to be there, and as many others as it takes: of the rest, rows come before it, or
+    go after it.
+    """
+    writes = [*writes, *map(_moved, bound)]
+    left = MOST_WRITES - len(writes) - 1  # a task is two items
+    late = [move.row for move in others[left:] if not move.comes]
+    with RowItem.batch_write() as batch:
+        for move in others[left:]:
+            if move.comes:
+                batch.save(_item(move.row))
+    write_together([*writes, *map(_moved, others[:left])])
+    _leave(late)
 
 
 def _leave(rows: Iterable[Row]) -> None:
@@ -184,12 +186,9 @@ def _parts(transaction: TransactWrite, before: Task | None, after: Task) -> None
         transaction.save(BodyItem(after.id, BODY, told=body))
 
 
-def _placed(row: Row) -> Write:
-    return lambda tx: tx.save(_item(row))
-
-
-def _left(row: Row) -> Write:
-    return lambda tx: tx.delete(_item(row))
+def _moved(move: Move) -> Write:
+    item = _item(move.row)
+    return lambda tx: tx.save(item) if move.comes else tx.delete(item)
 
 
 def _item(row: Row) -> RowItem:
