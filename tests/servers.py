@@ -10,6 +10,7 @@ from quintet.net import client
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+_TURNS = 4  # of the loop, from a connection's being accepted to its being made
 
 
 @dataclass
@@ -65,7 +66,8 @@ async def accepting(
     """Each connection has a conversation, which ends with it; answers the port. At the end nothing of them is left.
 
     A conversation that was cancelled before it began closes nothing itself, and a reader that does not read would hold
-    a closed connection open: so all are cut here, and that is waited for.
+    a closed connection open: so all are cut here, and that is waited for. A listener that closes before a connection
+    which it has accepted is made would forget it.
     """
     loop = asyncio.get_running_loop()
     talking: set[asyncio.Task[None]] = set()
@@ -93,6 +95,9 @@ async def accepting(
     try:
         yield listener.sockets[0].getsockname()[1]
     finally:
+        loop.remove_reader(listener.sockets[0].fileno())
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         listener.close()
         for task in [*talking]:
             task.cancel()
