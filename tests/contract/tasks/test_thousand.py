@@ -49,6 +49,7 @@ def test_lists_among_a_thousand_tasks(quiet_tables: None) -> None:
         f"created_by={creator}&status=pending&priority=high&type=review&sort_by=deadline",
         f"tags=api-{word}&sort_by=priority&limit=20",
         f"tags=api-{word}&assignee_role=critic&sort_by=updated_at",
+        f"tags=db-{word}&type=review&priority=high&sort_by=deadline",
         f"tags=api-{word},db-{word}",
     )
     _take_at_most_twice(f"/v1/tasks/{made[500].id}", [f"/v1/tasks?{query}" for query in lists])

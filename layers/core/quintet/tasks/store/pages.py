@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, NamedTuple
 
 from quintet.errors import invalid
@@ -133,17 +134,27 @@ async def _of_several(
 async def _picked(
     source: Source, filters: Filters, order: Order, number: int, after: str | None
 ) -> tuple[list[_Found], int]:
-    """At most `number` of those that fit, read as far as that takes, and how many fit."""
+    """At most `number` of those that fit, read as far as that takes, and how many fit.
+
+    Where much is asked, much is looked at first: it may be all there is, and then nothing has to be counted.
+    """
     fit = fits(filters, source.holds)
     found: dict[str, _Found] = {}
     more = choices(filters, source.holds)
-    at_once = _at_once(number, more[0]) if len(more) == 1 else 0  # as if they were equally frequent: worth a try
-    (total, held), read = await asyncio.gather(
-        _counts(filters, filters, source.holds), _read(source, order, at_once, after)
-    )
-    _find(found, read, fit)
+    at_once = _at_once(number, prod(more))  # as if all were equally frequent
+    if len(more) > 1 and after is None:
+        read = await _read(source, order, at_once, None)
+        _find(found, read, fit)
+        if len(read) < at_once:
+            return [*found.values()][:number], len(found)
+        total, held = await _counts(filters, filters, source.holds)
+    else:
+        (total, held), read = await asyncio.gather(
+            _counts(filters, filters, source.holds), _read(source, order, at_once, after)
+        )
+        _find(found, read, fit)
     while len(read) == at_once and len(found) < number and not (after is None and len(found) == total):
-        last = read[-1].cursor if read else after
+        last = read[-1].cursor
         at_once = _at_once(number - len(found), held / max(1, total))
         read = await _read(source, order, at_once, last)
         _find(found, read, fit)
