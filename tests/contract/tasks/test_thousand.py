@@ -62,7 +62,9 @@ def handler() -> Any:
 
 
 async def _measure(made: list[Task], word: str) -> None:
-    """A task is a unit, and so is each eighth of a total; of rows at least sixteen are one."""
+    """A task is a unit, and so is each eighth of a total; of rows at least sixteen are one. Of several tags one eighth
+    is looked at, to find the rarest.
+    """
     creator, (api, db, ui) = made[0].created_by, (f"{tag}-{word}" for tag in ("api", "db", "ui"))
     owners: list[dict[str, Any]] = [
         {},
@@ -91,7 +93,7 @@ async def _measure(made: list[Task], word: str) -> None:
             assert page.total >= len(fitting), filters
         sources = plan_of(filters, order)
         tasks_read = 0 if owner else len(page.tasks)
-        counted = 8 * len(sources) if owner or page.after else 0
+        counted = len(sources) if len(sources) > 1 else 8 if owner or page.after else 0
         read = sum(call.units for call in calls)
         assert read <= tasks_read + counted + _rows(ordered[order], filters, order) / 16 + len(calls), (
             filters,
@@ -104,12 +106,12 @@ def _rows(ordered: list[Task], filters: Filters, order: Order) -> int:
     """How many rows a list may look at.
 
     Those of the page; where it is picked from what a creator or a tag has, twice as many as lie before its end, or all;
-    of several, all of the fewest that one of them has.
+    of several, all of the fewest that one of them has, or of one that has few more.
     """
     sources = plan_of(filters, order)
     held = [list(filter(source.holds.fit, ordered)) for source in sources]
     if len(sources) > 1:
-        return min(map(len, held))
+        return min(map(len, held)) + 64
     if sources[0].holds == filters:
         return PAGE + 1
     places = [place for place, task in enumerate(held[0], 1) if filters.fit(task)]

@@ -47,11 +47,13 @@ def moves(before: Task | None, after: Task) -> Iterator[Write]:
             yield _change(key, PART, [*cells, *sums])
 
 
-def keys_of(filters: Filters) -> list[dict[str, Any]]:
-    """The items that say how many tasks fit; of several tags, or of a tag and a creator, how many of each."""
+def keys_of(filters: Filters, shards: int = SHARDS) -> list[dict[str, Any]]:
+    """The items that say how many tasks fit; of several tags, or of a tag and a creator, how many of each. Fewer shards
+    say how many of so many eighths, and tasks are spread evenly.
+    """
     names = _owners(filters.created_by, filters.tags) or [_ALL]
     part = SUMS if names == [_ALL] and _is_sum(filters) else PART
-    return [wire.to_item({"id": _key(name, shard), "part": part}) for name in names for shard in range(SHARDS)]
+    return [wire.to_item({"id": _key(name, shard), "part": part}) for name in names for shard in range(shards)]
 
 
 def names_of(*several: Filters) -> list[str]:
