@@ -9,7 +9,7 @@ import pytest
 
 from quintet.net.client import NetError, send, stream
 from tests.loops import on_a_loop
-from tests.servers import CHUNKED, HELLO, Peer, serving
+from tests.servers import CHUNKED, HELLO, Peer, answer_hello, serving
 
 
 @on_a_loop
@@ -206,12 +206,7 @@ async def test_an_ipv6_literal_keeps_its_brackets_in_the_host_header() -> None:
 @on_a_loop
 async def test_a_call_cancelled_at_any_moment_leaves_no_socket_open() -> None:
     """What is left open is found when memory is next collected, in the middle of another test."""
-
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.answer(HELLO)
-
-    async with serving(script) as server:
+    async with serving(answer_hello) as server:
         for turns in range(12):
             call = asyncio.create_task(send("GET", server.url))
             for _ in range(turns):

@@ -91,15 +91,11 @@ def rows_of(task: Task) -> frozenset[Row]:
     rows: set[Row] = set()
     owners = [("", _ALL), (f"c={task.created_by}", _OF_CREATOR), *((f"g={tag}", _OF_TAG) for tag in task.tags)]
     told = told_of(task)
-    believed = tells_all(told)
     for owner, most in owners:
+        entry = (told, tells_all(told)) if owner else (None, False)
         for facts in _combinations(task, most):
             orders = [SortBy.UPDATED, SortBy.DEADLINE] if "priority" in facts else SortBy
-            name = _name(facts, owner)
-            if owner:
-                rows |= {Row(f"{name}|{sort}", places[sort], told, believed) for sort in orders}
-            else:
-                rows |= {Row(f"{name}|{sort}", places[sort]) for sort in orders}
+            rows |= {Row(f"{_name(facts, owner)}|{sort}", places[sort], *entry) for sort in orders}
     if task.run and not task.ended:
         rows.add(Row(RUNNING, places[SortBy.UPDATED], believed=True))
     if task.submission is not None and not task.ended:

@@ -101,13 +101,13 @@ def _write(writes: Sequence[Write], bound: Sequence[Move], others: Sequence[Move
     """
     writes = [*writes, *map(_moved, bound)]
     left = MOST_WRITES - len(writes) - 1  # a task is two items
-    late = [move.row for move in others[left:] if not move.comes]
+    fitting, rest = others[:left], others[left:]
     with RowItem.batch_write() as batch:
-        for move in others[left:]:
+        for move in rest:
             if move.comes:
                 batch.save(_item(move.row))
-    write_together([*writes, *map(_moved, others[:left])])
-    _leave(late)
+    write_together([*writes, *map(_moved, fitting)])
+    _leave(move.row for move in rest if not move.comes)
 
 
 def _leave(rows: Iterable[Row]) -> None:
